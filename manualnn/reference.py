@@ -1,17 +1,17 @@
 """The report's sums in plain NumPy, index by index: slow on purpose, to be read beside the report.
 
-In each function the `for ... np.ndindex` loop runs over the free indices of the equation's left
-side, and `sum(... for ...)` is its Σ. Whatever is fast in this package is compared with this file.
+In each function the loop over `np.ndindex` runs through the free indices on the equation's left
+side, and `sum(... for ...)` is its sum. All that is fast in this package is compared with this.
 
 Shapes, the same everywhere, as the report has them:
 
-    R        batch                      H × W     height and width of the input
-    C        channels in                H' × W'   height and width of the output
-    C'       channels out (kernels)     k         kernel (kH × kW where it need not be square)
-    s, p     stride, zero padding       n         R·H·W, the values of one channel
+    R        batch                      H x W     height and width of the input
+    C        channels in                H' x W'   height and width of the output
+    C'       channels out (kernels)     k         kernel (kH x kW where it need not be square)
+    s, p     stride, zero padding       n         R H W, the values of one channel
 
-X is a layer's input, X' its output, δ' = ∂L/∂X' (`grad_output`), δ = ∂L/∂X (Eq. 29); a primed
-index (h') counts in the output. All sums are in float64.
+X is a layer's input, Y its output (X^(l+1) in the report) and delta = dL/dY (`grad_output`,
+Eq. 29). A primed index (h') counts in the output. All sums are in float64.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _expect_shape(name: str, array: Array, expected: tuple[int, ...]) -> None:
 
 
 def elementwise(function: Callable[[float], float], input: Array) -> Array:
-    """Eq. 1-4 and 44: X'[r,c,h,w] = f(X[r,c,h,w]); the gradient is δ = δ' ⊙ f'(X), Eq. 45."""
+    """Eq. 1-4 and 44: Y[r,c,h,w] = f(X[r,c,h,w]). Its gradient is dL/dX = delta f'(X), Eq. 45."""
     output = np.zeros(input.shape)
     for index, x in np.ndenumerate(input):
         output[index] = function(x)
@@ -43,32 +43,32 @@ def elementwise(function: Callable[[float], float], input: Array) -> Array:
 
 
 def sigmoid(x: float) -> float:
-    """Eq. 8: σ(x) = 1 / (1 + e⁻ˣ), extended by eˣ for x < 0, where e⁻ˣ would overflow."""
+    """Eq. 8: sigma(x) = 1 / (1 + e^-x), extended by e^x for x < 0, where e^-x would overflow."""
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
 def sigmoid_derivative(x: float) -> float:
-    """Eq. 11: σ'(x) = σ(x) (1 - σ(x)), the second factor as σ(-x), which cancels no digits."""
+    """Eq. 11: sigma'(x) = sigma(x) (1 - sigma(x)); 1 - sigma(x) is sigma(-x), with all digits."""
     return sigmoid(x) * sigmoid(-x)
 
 
 def tanh(x: float) -> float:
-    """Eq. 9: (eˣ - e⁻ˣ) / (eˣ + e⁻ˣ), reduced by e^|x|, which would overflow."""
+    """Eq. 9: (e^x - e^-x) / (e^x + e^-x), reduced by e^|x|, which would overflow."""
     return math.copysign(-math.expm1(-2 * abs(x)) / (1 + math.exp(-2 * abs(x))), x)
 
 
 def tanh_derivative(x: float) -> float:
-    """Eq. 12: tanh'(x) = 1 - tanh²(x)."""
+    """Eq. 12: tanh'(x) = 1 - tanh(x)^2."""
     return 1 - tanh(x) ** 2
 
 
 def relu(x: float) -> float:
-    """Eq. 10: ReLU(x) = 0 for x < 0, x for x ≥ 0."""
+    """Eq. 10: ReLU(x) = 0 for x < 0, x for x >= 0."""
     return 0.0 if x < 0 else x
 
 
 def relu_derivative(x: float) -> float:
-    """Eq. 13: ReLU'(x) = 0 for x ≤ 0, 1 for x > 0.
+    """Eq. 13: ReLU'(x) = 0 for x <= 0, 1 for x > 0.
 
     Corrected: Eq. 13 prints 1 at x = 0, where its text allows 0 or 1; 0 is chosen, as PyTorch does.
     Eq. 14 and 15 print the limits of ReLU where those of ReLU' are meant.
@@ -80,9 +80,9 @@ def relu_derivative(x: float) -> float:
 
 
 def linear(input: Array, weight: Array, bias: Array) -> Array:
-    """The product Z = XW + b in X' = f(Z), Eq. 6 and 7. torch.nn.Linear stores W transposed.
+    """The product Z = XW + b inside Y = f(Z), Eq. 6 and 7. torch.nn.Linear stores W transposed.
 
-        Z[r,o] = Σ_i X[r,i] · W[i,o] + b[o]
+        Z[r, o] = sum_i X[r, i] W[i, o] + b[o]
     Shapes: input (R, in), weight (in, out), bias (out,) -> (R, out).
     """
     (R, width), (_, width_out) = input.shape, weight.shape
@@ -95,9 +95,9 @@ def linear(input: Array, weight: Array, bias: Array) -> Array:
 
 
 def linear_grad_input(grad_output: Array, weight: Array) -> Array:
-    """Eq. 31: δ = (δ' ⊙ f'(Z)) Wᵀ; `grad_output` is ∂L/∂Z = δ' ⊙ f'(Z).
+    """Eq. 31: dL/dX = (delta * f'(Z)) W^T, with dL/dZ = delta * f'(Z) as `grad_output`.
 
-        δ[r,i] = Σ_o ∂L/∂Z[r,o] · W[i,o]
+        dL/dX[r, i] = sum_o dL/dZ[r, o] W[i, o]
     Shapes: grad_output (R, out), weight (in, out) -> (R, in).
 
     Corrected: the report prints the next layer's weight W^(l+1); it is this layer's, W^(l).
@@ -110,11 +110,11 @@ def linear_grad_input(grad_output: Array, weight: Array) -> Array:
     return grad_input
 
 
-def linear_grad_weight(grad_output: Array, input: Array) -> Array:
-    """Eq. 32: ∂L/∂W = Xᵀ (δ' ⊙ f'(Z)); `grad_output` is ∂L/∂Z.
+def linear_grad_weight(input: Array, grad_output: Array) -> Array:
+    """Eq. 32: dL/dW = X^T (delta * f'(Z)), with dL/dZ = delta * f'(Z) as `grad_output`.
 
-        ∂L/∂W[i,o] = Σ_r X[r,i] · ∂L/∂Z[r,o]
-    Shapes: grad_output (R, out), input (R, in) -> (in, out).
+        dL/dW[i, o] = sum_r X[r, i] dL/dZ[r, o]
+    Shapes: input (R, in), grad_output (R, out) -> (in, out).
     """
     (R, width), (_, width_out) = input.shape, grad_output.shape
     _expect_shape("grad_output", grad_output, (R, width_out))
@@ -125,9 +125,9 @@ def linear_grad_weight(grad_output: Array, input: Array) -> Array:
 
 
 def linear_grad_bias(grad_output: Array) -> Array:
-    """Eq. 33: ∂L/∂b from `grad_output`, ∂L/∂Z = δ' ⊙ f'(Z).
+    """Eq. 33: dL/db, with dL/dZ = delta * f'(Z) as `grad_output`.
 
-        ∂L/∂b[o] = Σ_r ∂L/∂Z[r,o]
+        dL/db[o] = sum_r dL/dZ[r, o]
     Shapes: grad_output (R, out) -> (out,).
 
     Corrected: as printed the sum over the rows r of a batch is missing.
@@ -137,24 +137,22 @@ def linear_grad_bias(grad_output: Array) -> Array:
 
 
 def squared_error(prediction: Array, target: Array) -> float:
-    """Eq. 16: L = ‖ŷ - y‖² = Σ (ŷ - y)² over all elements, as PyTorch's reduction="sum"."""
+    """Eq. 16: L = ||yhat - y||^2, the sum over all elements (PyTorch's reduction="sum")."""
     _expect_shape("target", target, prediction.shape)
     return sum((y_hat - y) ** 2 for y_hat, y in zip(prediction.flat, target.flat, strict=True))
 
 
 def squared_error_grad(prediction: Array, target: Array) -> Array:
-    """Eq. 25 and 30: ∂L/∂ŷ = 2 (ŷ - y), the δ of the last layer.
+    """Eq. 25 and 30: dL/dyhat = 2 (yhat - y), the delta of the last layer.
 
-    Shapes: prediction (any), target the same -> the same.
-
-    Corrected: the report prints the norm, 2‖ŷ - y‖, one number for all elements.
+    Corrected: the report prints the norm, 2 ||yhat - y||, one number for all elements.
     """
     _expect_shape("target", target, prediction.shape)
     return 2 * (prediction - target)
 
 
 def sgd_step(parameter: Array, gradient: Array, learning_rate: float) -> Array:
-    """Eq. 20: θ ← θ - α ∂L/∂θ, with α > 0 the learning rate. Returns the new θ."""
+    """Eq. 20: theta - alpha dL/dtheta, the new theta; alpha > 0 is the learning rate."""
     _expect_shape("gradient", gradient, parameter.shape)
     return parameter - learning_rate * gradient
 
@@ -179,10 +177,10 @@ def _pad(input: Array, padding: int) -> Array:
 def conv(input: Array, weight: Array, bias: Array, stride: int = 1, padding: int = 0) -> Array:
     """Convolution, Eq. 37-39; X is zero-padded by p on each side (the report's figure 7).
 
-        X'[r,c',h',w'] = Σ_c Σ_j Σ_i X[r, c, s·h'+j, s·w'+i] · W[c',c,j,i] + b[c']
+        Y[r, c', h', w'] = sum_c sum_j sum_i X[r, c, s h' + j, s w' + i] W[c', c, j, i] + b[c']
     Shapes: input (R, C, H, W), weight (C', C, kH, kW), bias (C',) -> (R, C', H', W'), Eq. 34-36.
 
-    Corrected: as printed the sum forgets the stride, X[r, c, h'+j, w'+i]. b is not in the report.
+    Corrected: as printed the sum forgets the stride, X[r, c, h' + j, w' + i]. It has no b.
     """
     (R, C, H, W), (C_out, _, kH, kW) = input.shape, weight.shape
     _expect_shape("weight", weight, (C_out, C, kH, kW))
@@ -201,14 +199,14 @@ def conv(input: Array, weight: Array, bias: Array, stride: int = 1, padding: int
 def conv_grad_input(
     grad_output: Array, weight: Array, input_size: Size, stride: int = 1, padding: int = 0
 ) -> Array:
-    """Eq. 40 and 41: every output neuron that saw X[r,c,h,w] sends its δ' back through its weight.
+    """Eq. 40 and 41: every output that saw X[r, c, h, w] sends its delta back through its weight.
 
-        δ[r,c,h,w] = Σ_c' Σ_h' Σ_w' W[c', c, h+p-s·h', w+p-s·w'] · δ'[r,c',h',w'],
-        over those h', w' that give indices inside the kernel
+        dL/dX[r, c, h, w] = sum_c' sum_h' sum_w' W[c', c, j, i] delta[r, c', h', w'],
+        j = h + p - s h' and i = w + p - s w', over the h', w' that give 0 <= j < kH, 0 <= i < kW
     Shapes: grad_output (R, C', H', W'), weight (C', C, kH, kW), input_size (H, W) -> (R, C, H, W).
 
-    Corrected: the report has stride 1 (j = h - h'), prints the condition on the rows twice instead
-    of that on the columns, and prints the next layer's weight W^(l+1) for this layer's, W^(l).
+    Corrected: the report has stride 1 only (j = h - h'), prints the condition on the rows twice
+    instead of that on the columns, and the next layer's weight W^(l+1) for this layer's, W^(l).
     """
     (R, C_out, H_out, W_out), (_, C, kH, kW), (H, W) = grad_output.shape, weight.shape, input_size
     size = output_size(H, kH, stride, padding), output_size(W, kW, stride, padding)
@@ -227,15 +225,15 @@ def conv_grad_input(
 
 
 def conv_grad_weight(
-    grad_output: Array, input: Array, kernel: Size, stride: int = 1, padding: int = 0
+    input: Array, grad_output: Array, kernel: Size, stride: int = 1, padding: int = 0
 ) -> Array:
-    """Eq. 43: each weight gathers, from every place it was used at, the input there times δ'.
+    """Eq. 43: each weight gathers, from every place where it was used, the input times delta.
 
-        ∂L/∂W[c',c,j,i] = Σ_r Σ_h' Σ_w' δ'[r,c',h',w'] · X[r, c, s·h'+j, s·w'+i]
-    Shapes: grad_output (R, C', H', W'), input (R, C, H, W), kernel (kH, kW) -> (C', C, kH, kW).
+        dL/dW[c', c, j, i] = sum_r sum_h' sum_w' delta[r, c', h', w'] X[r, c, s h' + j, s w' + i]
+    Shapes: input (R, C, H, W), grad_output (R, C', H', W'), kernel (kH, kW) -> (C', C, kH, kW).
 
-    Corrected: the report also sums over c', though each kernel has a gradient of its own, and
-    divides by R, though δ' carries the mean already where the loss is one. It forgets the stride.
+    Corrected: the report also sums over c', though each kernel has its own gradient, divides by R,
+    though delta carries the mean already where the loss is one, and forgets the stride.
     """
     (R, C, H, W), (_, C_out, H_out, W_out), (kH, kW) = input.shape, grad_output.shape, kernel
     size = output_size(H, kH, stride, padding), output_size(W, kW, stride, padding)
@@ -251,7 +249,7 @@ def conv_grad_weight(
 
 
 def conv_grad_bias(grad_output: Array) -> Array:
-    """∂L/∂b[c'] = Σ_r Σ_h' Σ_w' δ'[r,c',h',w']; the report's convolution has no bias.
+    """dL/db[c'] = sum_r sum_h' sum_w' delta[r, c', h', w'], which is not in the report.
 
     Shapes: grad_output (R, C', H', W') -> (C',).
     """
@@ -273,12 +271,12 @@ def _window(output: Size, input_size: Size, kernel: int, stride: int, padding: i
 def max_pool(input: Array, kernel: int, stride: int, padding: int = 0) -> Array:
     """Max-pooling, Eq. 46-49; the report has no padding.
 
-        X'[r,c,h',w'] = max_{0 ≤ j,i < k} X[r, c, s·h'+j, s·w'+i]
+        Y[r, c, h', w'] = max over 0 <= j, i < k of X[r, c, s h' + j, s w' + i]
     Shapes: input (R, C, H, W) -> (R, C, H', W'), Eq. 46-48.
     """
-    R, C, H, W = input.shape
     if 2 * padding > kernel:
         raise ValueError(f"padding {padding} is more than half of kernel {kernel}")
+    R, C, H, W = input.shape
     size = output_size(H, kernel, stride, padding), output_size(W, kernel, stride, padding)
     output = np.zeros((R, C, *size))
     for r, c, h_out, w_out in np.ndindex(output.shape):
@@ -290,12 +288,12 @@ def max_pool(input: Array, kernel: int, stride: int, padding: int = 0) -> Array:
 def max_pool_grad_input(
     grad_output: Array, input: Array, kernel: int, stride: int, padding: int = 0
 ) -> Array:
-    """Eq. 50 and 51: a neuron receives the δ' of every window that it won.
+    """Eq. 50 and 51: an input receives the delta of every window of which it is the maximum.
 
-    δ[r,c,h,w] = Σ_h' Σ_w' δ'[r,c,h',w'] where (h, w) holds the maximum of window (h', w'), else 0
+        dL/dX[r, c, h, w] = sum_h' sum_w' delta[r, c, h', w'] over the windows (h', w') that it won
     Shapes: grad_output (R, C, H', W'), input (R, C, H, W) -> (R, C, H, W).
 
-    Corrected: as printed the sum over the windows is missing, though the text below it asks for it.
+    Corrected: as printed the sum over the windows is missing, though the text below asks for it.
     Of equal values the first in row-major order wins, as in PyTorch.
     """
     _expect_shape("grad_output", grad_output, max_pool(input, kernel, stride, padding).shape)
@@ -307,13 +305,14 @@ def max_pool_grad_input(
     return grad_input
 
 
-# Batch normalisation; γ is `weight` and β is `bias`, as in PyTorch
+# Batch normalisation; gamma is `weight` and beta is `bias`, as in PyTorch
 
 
 def batch_statistics(input: Array) -> tuple[Array, Array]:
     """The mean and the (biased) variance of each channel, Eq. 52 and 53.
 
-        μ[c] = (1/n) Σ_r Σ_h Σ_w X[r,c,h,w],  σ²[c] = (1/n) Σ_r Σ_h Σ_w (X[r,c,h,w] - μ[c])²
+        mu[c] = 1/n sum_r sum_h sum_w X[r, c, h, w]
+        var[c] = 1/n sum_r sum_h sum_w (X[r, c, h, w] - mu[c])^2
     Shapes: input (R, C, H, W) -> (C,), (C,).
     """
     R, C, H, W = input.shape
@@ -326,15 +325,15 @@ def batch_statistics(input: Array) -> tuple[Array, Array]:
 
 
 def running_average(running: Array, batch: Array, momentum: float) -> Array:
-    """Eq. 56 and 57: running ← α · batch + (1 - α) · running, α the momentum.
+    """Eq. 56 and 57: alpha batch + (1 - alpha) running, with alpha the momentum.
 
-    Corrected: PyTorch's running variance takes n/(n-1) σ², the unbiased one; pass that as `batch`.
+    Corrected: PyTorch's running variance takes the unbiased n/(n-1) var; pass that as `batch`.
     """
     return momentum * batch + (1 - momentum) * running
 
 
 def normalise(input: Array, mean: Array, variance: Array, eps: float) -> Array:
-    """Eq. 54: X̂[r,c,h,w] = (X[r,c,h,w] - μ[c]) (σ²[c] + ε)^(-1/2).
+    """Eq. 54: Xhat[r, c, h, w] = (X[r, c, h, w] - mu[c]) (var[c] + eps)^(-1/2).
 
     Shapes: input (R, C, H, W), mean (C,), variance (C,) -> (R, C, H, W).
     """
@@ -345,7 +344,7 @@ def normalise(input: Array, mean: Array, variance: Array, eps: float) -> Array:
 
 
 def batch_norm(input: Array, weight: Array, bias: Array, eps: float) -> Array:
-    """Eq. 55, with the statistics of the batch: X'[r,c,h,w] = γ[c] X̂[r,c,h,w] + β[c].
+    """Eq. 55, with the batch's statistics: Y[r, c, h, w] = gamma[c] Xhat[r, c, h, w] + beta[c].
 
     Shapes: input (R, C, H, W), weight (C,), bias (C,) -> (R, C, H, W).
     """
@@ -357,12 +356,12 @@ def batch_norm(input: Array, weight: Array, bias: Array, eps: float) -> Array:
 
 
 def batch_norm_grad_input(grad_output: Array, input: Array, weight: Array, eps: float) -> Array:
-    """Eq. 65 (from 60, 61, 63 and 64), with d = δ' and every Σ over r', h', w' of channel c.
+    """Eq. 65 (from 60, 61, 63, 64): every sum is over all r, h, w of channel c, d = delta.
 
-        δ[r,c,h,w] = γ/n (σ²+ε)^(-1/2) [n d[r,c,h,w] - Σ d - (X[r,c,h,w]-μ) (σ²+ε)^(-1) Σ d (X-μ)]
+        dL/dX = gamma/n (var+eps)^(-1/2) (n d - sum d - (X - mu) (var+eps)^(-1) sum d (X - mu))
     Shapes: grad_output (R, C, H, W), input the same, weight (C,) -> (R, C, H, W).
 
-    Corrected: the last line prints (σ²+ε)^(-3/2) inside; with (σ²+ε)^(-1/2) outside, -1 is left.
+    Corrected: the last line prints (var+eps)^(-3/2) inside; with -1/2 taken outside, -1 is left.
     """
     _expect_shape("grad_output", grad_output, input.shape)
     (R, C, H, W), (mean, variance) = input.shape, batch_statistics(input)
@@ -380,11 +379,11 @@ def batch_norm_grad_input(grad_output: Array, input: Array, weight: Array, eps: 
 
 
 def batch_norm_grad_weight(grad_output: Array, input: Array, eps: float) -> Array:
-    """Eq. 66: ∂L/∂γ[c] = Σ_r Σ_h Σ_w δ'[r,c,h,w] · X̂[r,c,h,w].
+    """Eq. 66: dL/dgamma[c] = sum_r sum_h sum_w delta[r, c, h, w] Xhat[r, c, h, w].
 
     Shapes: grad_output (R, C, H, W), input the same -> (C,).
 
-    Corrected: the report divides by R, though δ' carries the mean already where the loss is one.
+    Corrected: the report divides by R, though delta carries the mean where the loss is one.
     """
     _expect_shape("grad_output", grad_output, input.shape)
     (R, C, H, W), normalised = input.shape, normalise(input, *batch_statistics(input), eps)
@@ -393,7 +392,7 @@ def batch_norm_grad_weight(grad_output: Array, input: Array, eps: float) -> Arra
 
 
 def batch_norm_grad_bias(grad_output: Array) -> Array:
-    """Eq. 67: ∂L/∂β[c] = Σ_r Σ_h Σ_w δ'[r,c,h,w], the same sum as `conv_grad_bias`.
+    """Eq. 67: dL/dbeta[c] = sum_r sum_h sum_w delta[r, c, h, w], the sum of `conv_grad_bias`.
 
     Corrected: the report divides by R, as in Eq. 66.
     """

@@ -82,7 +82,7 @@ def test_linear(R, width, width_out):
     )
     assert_close(reference.linear(x, weight, bias), output)
     assert_close(reference.linear_grad_input(delta, weight), grad_input)
-    assert_close(reference.linear_grad_weight(delta, x), grad_weight)
+    assert_close(reference.linear_grad_weight(x, delta), grad_weight)
     assert_close(reference.linear_grad_bias(delta), grad_bias)
 
 
@@ -112,7 +112,7 @@ def test_conv(R, C, C_out, size, kernel, stride, padding):
     )
     assert_close(reference.conv(x, weight, bias, stride, padding), output)
     assert_close(reference.conv_grad_input(delta, weight, size, stride, padding), grad_input)
-    assert_close(reference.conv_grad_weight(delta, x, kernel, stride, padding), grad_weight)
+    assert_close(reference.conv_grad_weight(x, delta, kernel, stride, padding), grad_weight)
     assert_close(reference.conv_grad_bias(delta), grad_bias)
 
 
@@ -176,7 +176,7 @@ ZEROS = np.zeros
         ),
         (lambda: reference.linear(ZEROS((2, 3)), ZEROS((3, 2)), ZEROS(1)), r"bias.*\(1,\).*\(2,\)"),
         (lambda: reference.linear_grad_input(ZEROS((2, 3)), ZEROS((3, 2))), r"\(2, 3\).*\(2, 2\)"),
-        (lambda: reference.linear_grad_weight(ZEROS((1, 3)), ZEROS((2, 3))), r"\(1, 3\).*\(2, 3\)"),
+        (lambda: reference.linear_grad_weight(ZEROS((2, 3)), ZEROS((1, 3))), r"\(1, 3\).*\(2, 3\)"),
         (lambda: reference.squared_error(ZEROS(2), ZEROS(3)), r"target.*\(3,\).*\(2,\)"),
         (lambda: reference.squared_error_grad(ZEROS(2), ZEROS(1)), r"target.*\(1,\).*\(2,\)"),
         (lambda: reference.sgd_step(ZEROS(2), ZEROS(1), 0.1), r"gradient.*\(1,\).*\(2,\)"),
@@ -197,7 +197,7 @@ ZEROS = np.zeros
             r"weight.*\(3, 2, 2, 2\).*\(4, 2, 2, 2\)",
         ),
         (
-            lambda: reference.conv_grad_weight(ZEROS((1, 4, 2, 2)), ZEROS((1, 2, 4, 4)), (2, 2)),
+            lambda: reference.conv_grad_weight(ZEROS((1, 2, 4, 4)), ZEROS((1, 4, 2, 2)), (2, 2)),
             r"grad_output.*\(1, 4, 2, 2\).*\(1, 4, 3, 3\)",
         ),
         (lambda: reference.max_pool(ZEROS((1, 1, 4, 4)), 2, 2, 2), "padding 2.*half of kernel 2"),
