@@ -1,0 +1,186 @@
+"""The one base of every hand-derived Function, and :func:`apply`, the one way to call it.
+
+A layer's Function states four things, as plain PyTorch would have them::
+
+    class Square(Function):
+        @staticmethod
+        def forward(input):                         # without ctx
+            return input * input
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):     # what the two rules below need
+            ctx.save_for_backward(*inputs)
+
+        @staticmethod
+        def backward(ctx, grad_output):             # reverse mode
+            (input,) = ctx.saved_tensors
+            return 2 * input * grad_output
+
+        @staticmethod
+        def jvp(ctx, tangent):                      # forward mode
+            (input,) = ctx.saved_tensors
+            return 2 * input * tangent
+
+    square = apply(Square, x)
+
+The base makes of it two classes, because PyTorch wants opposite things of one:
+
+* **reverse mode**, the class itself, without ``jvp``: ``torch.compile`` refuses a Function that has
+  one. It saves only what ``ctx.needs_input_grad`` asks for.
+* **forward mode**, a sibling with ``jvp``, used while forward-mode differentiation is on. There
+  ``needs_input_grad`` is unknown, so it reports True throughout and everything is saved.
+
+Arguments that are not tensors must be single values (a number, a frozen dataclass): tuples and
+dicts do not survive ``vmap`` and ``jvp`` together. Private names of torch live in this file only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+from torch._C import _functorch
+from torch.autograd import forward_ad
+
+
+class Function(torch.autograd.Function):
+    """Base of all hand-derived Functions; the module's docstring says what a subclass states."""
+
+    generate_vmap_rule = True
+    forward_mode: ClassVar[type[torch.autograd.Function]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Move the subclass's ``jvp`` to its forward-mode sibling."""
+        super().__init_subclass__(**kwargs)
+        if "jvp" in vars(cls):
+            cls.forward_mode = _forward_mode_sibling(cls, cls.jvp)
+            del cls.jvp
+
+
+def apply(function: type[Function], *args: Any) -> Any:
+    """Call a hand-derived Function in whatever surroundings PyTorch is in.
+
+    Under autocast the Function itself runs with autocast off, so that torch's policies do not act
+    on the operations inside it; cast its arguments first with :func:`autocast_lower` or
+    :func:`autocast_float32`.
+
+    Args:
+        function: the subclass of :class:`Function`.
+        *args: the arguments of its ``forward``, the first of them a tensor.
+
+    Returns:
+        What ``forward`` returns: a tensor or a tuple of tensors.
+
+    Raises:
+        TypeError: if a tensor is complex; the formulas are those of real functions.
+    """
+    for arg in args:
+        if isinstance(arg, Tensor) and arg.is_complex():
+            raise TypeError(
+                f"this layer is derived for real numbers, but got a tensor of dtype {arg.dtype}; "
+                "split it with torch.view_as_real, or use the layer of torch.nn"
+            )
+    if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
+        function = function.forward_mode
+    device = args[0].device.type
+    if not torch.is_autocast_enabled(device):
+        return function.apply(*args)
+    with torch.autocast(device, enabled=False):
+        return function.apply(*args)
+
+
+def autocast_lower(*tensors: Tensor | None) -> tuple[Any, ...]:
+    """Cast to autocast's low precision type where it is on, as torch does for products."""
+    return tuple(
+        t.to(torch.get_autocast_dtype(t.device.type)) if _is_autocast(t) else t for t in tensors
+    )
+
+
+def autocast_float32(
+    *tensors: Tensor | None, devices: tuple[str, ...] = ("cpu", "cuda")
+) -> tuple[Any, ...]:
+    """Cast to float32 where autocast is on, as torch does for losses, on the devices named."""
+    return tuple(
+        t.float() if _is_autocast(t) and t.device.type in devices else t for t in tensors
+    )
+
+
+def _is_autocast(tensor: Tensor | None) -> bool:
+    """Whether autocast may cast this: never float64, never an integer."""
+    return (
+        tensor is not None
+        and torch.is_autocast_enabled(tensor.device.type)
+        and tensor.dtype in (torch.float32, torch.float16, torch.bfloat16)
+    )
+
+
+def is_transformed() -> bool:
+    """Whether a ``torch.func`` transform (vmap, grad, jvp...) is at work."""
+    return torch._C._are_functorch_transforms_active()
+
+
+def is_batched(tensor: Tensor) -> bool:
+    """Whether the tensor is one that ``torch.vmap`` maps over, below any other transform."""
+    while _functorch.is_functorch_wrapped_tensor(tensor):
+        if _functorch.is_batchedtensor(tensor):
+            return True
+        tensor = _functorch.get_unwrapped(tensor)
+    return False
+
+
+def _forward_mode_sibling(function: type[Function], jvp: Any) -> type[torch.autograd.Function]:
+    """The same Function with a forward-mode rule, which saves one tuple for both modes."""
+
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        function.setup_context(_SavingContext(ctx, len(inputs)), inputs, output)
+
+    def jvp_at_any_order(ctx: Any, *tangents: Any) -> Any:
+        # torch turns forward mode off inside a jvp, which makes a jvp of this jvp silently zero.
+        with forward_ad._set_fwd_grad_enabled(True):
+            return jvp(_PrimalContext(ctx), *tangents)
+
+    sibling = type(function.__name__, (function,), {"setup_context": staticmethod(setup_context)})
+    sibling.jvp = staticmethod(jvp_at_any_order)  # set here: in the body, it would be moved again
+    return sibling
+
+
+class _SavingContext:
+    """A ctx under which everything is needed, and is saved for backward and forward alike."""
+
+    def __init__(self, ctx: Any, inputs: int) -> None:
+        vars(self).update(ctx=ctx, needs_input_grad=(True,) * inputs)
+
+    def save_for_backward(self, *tensors: Tensor | None) -> None:
+        self.ctx.save_for_backward(*tensors)
+        self.ctx.save_for_forward(*tensors)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ctx, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.ctx, name, value)
+
+
+class _PrimalContext:
+    """A ctx whose saved tensors have lost this level's tangent and kept those of outer levels."""
+
+    def __init__(self, ctx: Any) -> None:
+        self.ctx = ctx
+        self.saved_tensors = tuple(_primals(ctx.saved_tensors))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.ctx, name)
+
+
+def _primals(tensors: Iterable[Tensor | None]) -> Iterable[Tensor | None]:
+    return (None if tensor is None else _primal(tensor) for tensor in tensors)
+
+
+def _primal(tensor: Tensor) -> Tensor:
+    if not _functorch.is_batchedtensor(tensor):
+        return forward_ad.unpack_dual(tensor, level=0).primal
+    # unpack_dual has no batching rule: unwrap, unpack, wrap again.
+    level, dim = _functorch.maybe_get_level(tensor), _functorch.maybe_get_bdim(tensor)
+    return _functorch._add_batch_dim(_primal(_functorch.get_unwrapped(tensor)), dim, level)

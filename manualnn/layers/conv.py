@@ -1,0 +1,333 @@
+"""Convolution in one, two and three dimensions (report, sections 4.2.1 and 4.2.2).
+
+Forward, Eq. 39, shown in two dimensions, with stride s, padding p (X is zero outside) and
+dilation d; the report has d = 1 and no bias::
+
+    Y[r, c', h', w'] = b[c'] + sum_{c, j, i} X[r, c, s h' + d j - p, s w' + d i - p] W[c', c, j, i]
+    H' = floor((H + 2 p - d (k - 1) - 1) / s) + 1                                        (Eq. 34-36)
+
+Let delta = dL/dY. Three sums follow from the chain rule; they are one trilinear form
+T(X, W, delta) = sum delta[r, c', h', w'] W[c', c, j, i] X[r, c, h, w] over h = s h' + d j - p,
+w = s w' + d i - p, read three ways: Y is its derivative by delta, and ::
+
+    dL/dX[r, c, h, w]    = sum_{c', h', w'} W[c', c, j, i] delta[r, c', h', w']              (Eq. 41)
+                           over the h', w' for which j = (h + p - s h') / d and
+                           i = (w + p - s w') / d are whole numbers from 0 to k - 1
+    dL/dW[c', c, j, i]   = sum_{r, h', w'} delta[r, c', h', w'] X[r, c, s h' + d j - p, ...] (Eq. 43)
+    dL/db[c']            = sum_{r, h', w'} delta[r, c', h', w']
+
+* Eq. 42: dL/dX is the sliding product of delta, spread out by s and zero-padded by d (k - 1) - p,
+  with W rotated by 180 degrees. That is what ``torch.convolution(..., transposed=True)`` computes.
+* Eq. 43: dL/dW is the sliding product of X with delta as the kernel. The batch takes the place of
+  the channels that are summed over, and stride and dilation change places: a step of one along the
+  kernel moves d along X, a step of one along delta moves s.
+
+As T is linear in each argument, the derivative of each of the three is made of the other two. So
+three Functions that call one another are closed under differentiation, at every order.
+
+Corrected: Eq. 39 forgets the stride; Eq. 40 prints "h' + j = h" twice; Eq. 41 holds for s = 1 only
+and names W^(l+1) for the layer's own W^(l); Eq. 43 sums over c' and divides by R, and must not.
+
+Groups split the channels of X and Y into equal parts; each part is a convolution of its own.
+
+Shapes: X (R, C, H, W), W (C', C / groups, k, k), b (C'), Y and delta (R, C', H', W'); one or three
+axes in place of H, W in Conv1d and Conv3d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from manualnn.autograd import Function, apply, autocast_lower
+from manualnn.layers.geometry import Size, per_axis
+from manualnn.layers.padding import pad
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the kernel meets the input: sizes, stride s, padding p and dilation d, axis by axis."""
+
+    input_size: tuple[int, ...]
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    @property
+    def unreached(self) -> tuple[int, ...]:
+        """How many rows (columns) at the end lie beyond the last step of the kernel."""
+        axes = zip(
+            self.input_size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True
+        )
+        return tuple((size + 2 * p - d * (k - 1) - 1) % s for size, k, s, p, d in axes)
+
+
+def conv_forward(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+    """Y of Eq. 39: (R, C, H, W), (C', C / groups, k, k) -> (R, C', H', W')."""
+    stride, padding, dilation = geometry.stride, geometry.padding, geometry.dilation
+    zeros = (0,) * len(stride)
+    return torch.convolution(
+        input, weight, bias, stride, padding, dilation, False, zeros, geometry.groups
+    )
+
+
+def conv_grad_input(grad_output: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """dL/dX of Eq. 41-42: (R, C', H', W'), (C', C / groups, k, k) -> (R, C, H, W)."""
+    stride, padding, dilation = geometry.stride, geometry.padding, geometry.dilation
+    return torch.convolution(
+        grad_output, weight, None, stride, padding, dilation, True, geometry.unreached, geometry.groups
+    )
+
+
+def conv_grad_weight(input: Tensor, grad_output: Tensor, geometry: Geometry) -> Tensor:
+    """dL/dW of Eq. 43: (R, C, H, W), (R, C', H', W') -> (C', C / groups, k, k)."""
+    (rows, channels, *size), groups = input.shape, geometry.groups
+    stride, padding, dilation = geometry.stride, geometry.padding, geometry.dilation
+    kernel = geometry.kernel_size
+    if rows == 0:
+        return input.new_zeros(grad_output.shape[1], channels // groups, *kernel)
+    images = input.reshape(rows, groups, channels // groups, *size).transpose(0, 2)
+    images = images.reshape(channels // groups, groups * rows, *size)
+    deltas = grad_output.transpose(0, 1).contiguous()  # (C', R, H', W')
+    product = torch.convolution(
+        images, deltas, None, dilation, padding, stride, False, (0,) * len(stride), groups
+    )  # (C / groups, C', k, k), and longer than k where the stride left rows unreached
+    for axis, k in enumerate(kernel, start=2):
+        product = product.narrow(axis, 0, k)
+    return product.transpose(0, 1).contiguous()  # (C', C / groups, k, k)
+
+
+def conv_grad_bias(grad_output: Tensor) -> Tensor:
+    """dL/db[c'] = sum_{r, h', w'} delta: (R, C', H', W') -> (C',)."""
+    return grad_output.sum((0, *range(2, grad_output.dim())))
+
+
+class ConvFunction(Function):
+    """Y = X * W + b, Eq. 39."""
+
+    @staticmethod
+    def forward(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
+        return conv_forward(input, weight, bias, geometry)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        input, weight, _, ctx.geometry = inputs
+        needs_input, needs_weight, _, _ = ctx.needs_input_grad
+        ctx.save_for_backward(input if needs_weight else None, weight if needs_input else None)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+        input, weight = ctx.saved_tensors
+        needs_input, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        return (
+            apply(ConvGradInputFunction, grad_output, weight, ctx.geometry) if needs_input else None,
+            apply(ConvGradWeightFunction, input, grad_output, ctx.geometry) if needs_weight else None,
+            conv_grad_bias(grad_output) if needs_bias else None,
+            None,
+        )
+
+    @staticmethod
+    def jvp(ctx: Any, d_input: Tensor, d_weight: Tensor, d_bias: Tensor | None, _: None) -> Tensor:
+        input, weight = ctx.saved_tensors
+        by_input = apply(ConvFunction, d_input, weight, None, ctx.geometry)
+        return by_input + apply(ConvFunction, input, d_weight, d_bias, ctx.geometry)
+
+
+class ConvGradInputFunction(Function):
+    """dL/dX of Eq. 41, linear in delta and in W."""
+
+    @staticmethod
+    def forward(grad_output: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+        return conv_grad_input(grad_output, weight, geometry)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        grad_output, weight, ctx.geometry = inputs
+        needs_output, needs_weight, _ = ctx.needs_input_grad
+        ctx.save_for_backward(
+            grad_output if needs_weight else None, weight if needs_output else None
+        )
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        grad_output, weight = ctx.saved_tensors
+        needs_output, needs_weight, _ = ctx.needs_input_grad
+        return (
+            apply(ConvFunction, grad, weight, None, ctx.geometry) if needs_output else None,
+            apply(ConvGradWeightFunction, grad, grad_output, ctx.geometry) if needs_weight else None,
+            None,
+        )
+
+    @staticmethod
+    def jvp(ctx: Any, d_grad_output: Tensor, d_weight: Tensor, _: None) -> Tensor:
+        grad_output, weight = ctx.saved_tensors
+        by_output = apply(ConvGradInputFunction, d_grad_output, weight, ctx.geometry)
+        return by_output + apply(ConvGradInputFunction, grad_output, d_weight, ctx.geometry)
+
+
+class ConvGradWeightFunction(Function):
+    """dL/dW of Eq. 43, linear in X and in delta."""
+
+    @staticmethod
+    def forward(input: Tensor, grad_output: Tensor, geometry: Geometry) -> Tensor:
+        return conv_grad_weight(input, grad_output, geometry)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        input, grad_output, ctx.geometry = inputs
+        needs_input, needs_output, _ = ctx.needs_input_grad
+        ctx.save_for_backward(input if needs_output else None, grad_output if needs_input else None)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        input, grad_output = ctx.saved_tensors
+        needs_input, needs_output, _ = ctx.needs_input_grad
+        return (
+            apply(ConvGradInputFunction, grad_output, grad, ctx.geometry) if needs_input else None,
+            apply(ConvFunction, input, grad, None, ctx.geometry) if needs_output else None,
+            None,
+        )
+
+    @staticmethod
+    def jvp(ctx: Any, d_input: Tensor, d_grad_output: Tensor, _: None) -> Tensor:
+        input, grad_output = ctx.saved_tensors
+        by_input = apply(ConvGradWeightFunction, d_input, grad_output, ctx.geometry)
+        return by_input + apply(ConvGradWeightFunction, input, d_grad_output, ctx.geometry)
+
+
+def conv1d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """:func:`torch.nn.functional.conv1d`; see :func:`conv2d`, with one axis for two."""
+    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """:func:`torch.nn.functional.conv2d` with the report's backward pass (Eq. 39, 41, 43).
+
+    Args:
+        input: (R, C, H, W), or (C, H, W) for one sample.
+        weight: (C', C / groups, kH, kW).
+        bias: (C'), or None.
+        stride: step of the kernel, at least 1; one number or one per axis.
+        padding: zeros on both sides, at least 0; or "valid" for none, "same" for H' = H, W' = W.
+        dilation: step between the kernel's elements, at least 1.
+        groups: divides C and C'.
+
+    Returns:
+        (R, C', H', W'), or (C', H', W') for one sample.
+
+    Raises:
+        RuntimeError: if shapes, dtypes or options do not fit each other.
+    """
+    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Size = 1,
+    padding: Size | str = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+) -> Tensor:
+    """:func:`torch.nn.functional.conv3d`; see :func:`conv2d`, with three axes for two."""
+    return _conv(3, input, weight, bias, stride, padding, dilation, groups)
+
+
+def _conv(
+    axes: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Size,
+    padding: Size | str,
+    dilation: Size,
+    groups: int,
+) -> Tensor:
+    if input.dim() == axes + 1:
+        batch = _conv(axes, input.unsqueeze(0), weight, bias, stride, padding, dilation, groups)
+        return batch.squeeze(0)
+    if input.dim() != axes + 2 or weight.dim() != axes + 2:
+        raise RuntimeError(
+            f"expected an input with {axes + 1} (one sample) or {axes + 2} (batch) dimensions and "
+            f"a weight with {axes + 2}, but got {tuple(input.shape)} and {tuple(weight.shape)}"
+        )
+    input, weight, bias = autocast_lower(input, weight, bias)
+    kernel_size = tuple(weight.shape[2:])
+    stride, dilation = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
+    if isinstance(padding, str):
+        padding, uneven = _named_padding(padding, kernel_size, stride, dilation)
+        input = pad(input, uneven) if any(uneven) else input
+    padding = per_axis(padding, axes, "padding")
+    input_size = tuple(input.shape[2:])
+    geometry = Geometry(input_size, kernel_size, stride, padding, dilation, groups)
+    return apply(ConvFunction, input, weight, bias, geometry)
+
+
+def _named_padding(
+    padding: str, kernel_size: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """What "valid" or "same" adds: on both sides, and after (for :func:`pad`) where it is odd."""
+    if padding not in ("valid", "same"):
+        raise RuntimeError(f"padding must be numbers, 'valid' or 'same', but got {padding!r}")
+    if padding == "valid":
+        return (0,) * len(kernel_size), ()
+    if any(s != 1 for s in stride):
+        raise RuntimeError(f"padding='same' needs stride 1, but got stride={stride}")
+    total = [d * (k - 1) for k, d in zip(kernel_size, dilation, strict=True)]
+    after = [(0, amount % 2) for amount in reversed(total)]
+    return tuple(amount // 2 for amount in total), tuple(chain.from_iterable(after))
+
+
+class _HandDerivedConv(nn.modules.conv._ConvNd):
+    """The forward pass of Conv1d, Conv2d and Conv3d; all else is torch.nn's."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        padding: Size | str = self.padding
+        if self.padding_mode != "zeros":
+            input = pad(input, tuple(self._reversed_padding_repeated_twice), self.padding_mode)
+            padding = 0
+        axes = len(self.kernel_size)
+        options = (self.stride, padding, self.dilation, self.groups)
+        return _conv(axes, input, self.weight, self.bias, *options)
+
+
+class Conv1d(_HandDerivedConv, nn.Conv1d):
+    """:class:`torch.nn.Conv1d` with the report's backward pass: (R, C, W) -> (R, C', W')."""
+
+
+class Conv2d(_HandDerivedConv, nn.Conv2d):
+    """:class:`torch.nn.Conv2d` with the report's backward pass: (R, C, H, W) -> (R, C', H', W').
+
+    Same arguments, initialisation, state_dict and errors as its twin. Source: Eq. 39, 41 and 43.
+
+    >>> layer = Conv2d(3, 8, kernel_size=3, padding="same", padding_mode="reflect")
+    >>> layer(torch.randn(2, 3, 16, 16)).shape
+    torch.Size([2, 8, 16, 16])
+    """
+
+
+class Conv3d(_HandDerivedConv, nn.Conv3d):
+    """:class:`torch.nn.Conv3d` with the report's backward pass, over (R, C, D, H, W)."""
