@@ -30,7 +30,7 @@ def adadelta_update(
     weight_decay: float = 0.0,
     maximize: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Takes one step of Adadelta.
+    """Take one step of Adadelta.
 
     Args:
         param: theta, any shape.
@@ -77,7 +77,7 @@ class Adadelta(HandWrittenStep, torch.optim.Adadelta):
     """
 
     def update(self, param: Tensor, grad: Tensor, lr: float, group: Group) -> Tensor:
-        """Takes one step of `adadelta_update`; remembers its averages and the number of steps."""
+        """Take one step of `adadelta_update`; remember its averages and the number of steps."""
         state = self.state[param]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)

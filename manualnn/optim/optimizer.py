@@ -19,10 +19,10 @@ UNSUPPORTED_FLAGS = ("foreach", "fused", "differentiable", "capturable")
 
 
 class HandWrittenStep(torch.optim.Optimizer):
-    """Replaces torch's `step` by one readable update per parameter; a base before the twin."""
+    """Replace torch's `step` by one readable update per parameter; a base before the twin."""
 
     def update(self, param: Tensor, grad: Tensor, lr: float, group: Group) -> Tensor:
-        """Computes a parameter's next value, and renews what `self.state` remembers of it.
+        """Compute a parameter's next value, and renew what `self.state` remembers of it.
 
         Args:
             param: The parameter, any shape.
@@ -37,7 +37,7 @@ class HandWrittenStep(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
-        """Updates every parameter that has a gradient, once.
+        """Update every parameter that has a gradient, once.
 
         Args:
             closure: Evaluates the model again, calls `backward` and returns the loss.
@@ -64,7 +64,7 @@ class HandWrittenStep(torch.optim.Optimizer):
         return loss
 
     def add_param_group(self, param_group: Group) -> None:
-        """Adds parameters with options of their own.
+        """Add parameters with options of their own.
 
         Args:
             param_group: The parameters under `"params"`, and the options that differ from the
@@ -83,7 +83,7 @@ class HandWrittenStep(torch.optim.Optimizer):
             raise
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes over the state of another run, this optimizer's or its torch twin's.
+        """Take over the state of another run, this optimizer's or its torch twin's.
 
         Args:
             state_dict: What `state_dict()` returned.

@@ -34,7 +34,7 @@ def sgd_update(
     nesterov: bool = False,
     maximize: bool = False,
 ) -> tuple[Tensor, Tensor | None]:
-    """Takes one step of gradient descent.
+    """Take one step of gradient descent.
 
     Args:
         param: theta, any shape.
@@ -84,7 +84,7 @@ class SGD(HandWrittenStep, torch.optim.SGD):
     """
 
     def update(self, param: Tensor, grad: Tensor, lr: float, group: Group) -> Tensor:
-        """Takes one step of `sgd_update`; the velocity is remembered as `momentum_buffer`."""
+        """Take one step of `sgd_update`; the velocity is remembered as `momentum_buffer`."""
         next_param, velocity = sgd_update(
             param,
             grad,

@@ -1,4 +1,4 @@
-"""Runs an optimizer and its torch twin side by side from the same start."""
+"""Run an optimizer and its torch twin side by side from the same start."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def objective(params: Iterable[Tensor], t: int) -> Tensor:
 
 
 def run(optimizer: Optimizer, params: list[Parameter], steps: range) -> None:
-    """Takes one step of the optimizer for each t in `steps`."""
+    """Take one step of the optimizer for each t in `steps`."""
     for t in steps:
         optimizer.zero_grad()
         objective(params, t).backward()
@@ -39,7 +39,7 @@ def run(optimizer: Optimizer, params: list[Parameter], steps: range) -> None:
 def assert_same_run(
     manual: Optimizer, native: Optimizer, manual_params: list[Tensor], native_params: list[Tensor]
 ) -> None:
-    """Compares the parameters and everything that the two optimizers remember."""
+    """Compare the parameters and everything that the two optimizers remember."""
     for ours, theirs in zip(manual_params, native_params, strict=True):
         torch.testing.assert_close(ours.detach(), theirs.detach(), **TOLERANCE[ours.dtype])
     ours_state, theirs_state = manual.state_dict()["state"], native.state_dict()["state"]
@@ -57,7 +57,7 @@ def assert_same_trajectory(
     dtype: torch.dtype = torch.float64,
     **options: object,
 ) -> None:
-    """Takes 20 steps with each, and compares them after every one."""
+    """Take 20 steps with each, and compare them after every one."""
     manual_params, native_params = make_params(dtype), make_params(dtype)
     manual = manual_class(manual_params, **options)
     native = native_class(native_params, **options)

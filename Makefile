@@ -1,0 +1,44 @@
+# Every target sets up what it needs, in an environment of its own, and can be run again.
+#   make test PYTHON=python3.12     another interpreter; its environment is .venv-3.12
+#   make test FLAGS="-k conv"       FLAGS go to the command that the target runs
+
+PYTHON ?= python3
+VENV ?= .venv$(patsubst python3.%,-3.%,$(filter python3.%,$(notdir $(PYTHON))))
+RUN := $(VENV)/bin/python
+
+.PHONY: digits test check lint types mutation clean
+
+digits: $(VENV)/recipes.installed  ## Train the report's CNN on real digits and show what it read
+	$(RUN) -m recipes.digits fit --config recipes/digits/configs/digits.yaml $(FLAGS)
+
+test: $(VENV)/test.installed  ## Prove every gradient: all tests
+	$(RUN) -m pytest $(FLAGS)
+
+check: lint types test  ## What has to pass before a change lands
+
+lint: $(VENV)/dev.installed
+	$(RUN) -m ruff check
+	$(RUN) -m ruff format --check
+
+types: $(VENV)/dev.installed
+	$(RUN) -m mypy
+
+mutation: $(VENV)/test.installed  ## Break the formulas one at a time; a test has to notice each
+	$(RUN) -m tests.mutation $(FLAGS)
+
+clean:  ## Remove environments, caches and build output; data/ and runs/ stay
+	rm -rf .venv .venv-3.* build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/%.installed: pyproject.toml | $(RUN)
+	$(RUN) -m pip install --disable-pip-version-check --editable ".[$*]"
+	touch $@
+
+$(RUN):
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10))" || { \
+	  echo "manualnn needs Python 3.10 or newer, but '$(PYTHON)' is not." \
+	    "Name one that is, for example: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c "import venv, ensurepip" 2>/dev/null || { \
+	  echo "'$(PYTHON)' cannot make virtual environments: its venv or ensurepip module is missing." \
+	    "On Debian and Ubuntu, 'sudo apt install python3-venv' brings both." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
