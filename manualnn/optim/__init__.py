@@ -1,4 +1,4 @@
-"""Optimizers whose update is written out by hand, drop-in for their `torch.optim` twins."""
+"""Optimizers whose update is written out by hand, drop-in for their ``torch.optim`` twins."""
 
 from manualnn.optim.adadelta import Adadelta
 from manualnn.optim.sgd import SGD

@@ -59,7 +59,7 @@ def adadelta_update(
 
 
 class Adadelta(HandWrittenStep, torch.optim.Adadelta):
-    """Adadelta; steps as `torch.optim.Adadelta` does, and shares its state_dict.
+    """Adadelta; steps as ``torch.optim.Adadelta`` does, and shares its state_dict.
 
     Args:
         params: Parameters, named parameters, or dicts of parameter groups.
@@ -73,11 +73,11 @@ class Adadelta(HandWrittenStep, torch.optim.Adadelta):
     Raises:
         ValueError: An argument is out of its range or not supported, or a parameter is complex.
 
-    Source: Zeiler 2012, see `adadelta_update`.
+    Source: Zeiler 2012, see ``adadelta_update``.
     """
 
     def update(self, param: Tensor, grad: Tensor, lr: float, group: Group) -> Tensor:
-        """Take one step of `adadelta_update`; remember its averages and the number of steps."""
+        """Take one step of ``adadelta_update``; remember its averages and the number of steps."""
         state = self.state[param]
         if not state:
             state["step"] = torch.zeros((), dtype=torch.float32)

@@ -1,8 +1,8 @@
 """What the optimizers share: the loop over parameters, and what is refused.
 
-An optimizer here is a subclass of its `torch.optim` twin: constructor, parameter groups,
-state_dict, hooks and pickling are torch's own. Only `step` is ours, and what an optimizer adds to
-the loop below is one formula for one parameter, `update`.
+An optimizer here is a subclass of its ``torch.optim`` twin: constructor, parameter groups,
+state_dict, hooks and pickling are torch's own. Only ``step`` is ours, and what an optimizer adds to
+the loop below is one formula for one parameter, ``update``.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ UNSUPPORTED_FLAGS = ("foreach", "fused", "differentiable", "capturable")
 
 
 class HandWrittenStep(torch.optim.Optimizer):
-    """Replace torch's `step` by one readable update per parameter; a base before the twin."""
+    """Replace torch's ``step`` by one readable update per parameter; a base before the twin."""
 
     def update(self, param: Tensor, grad: Tensor, lr: float, group: Group) -> Tensor:
-        """Compute a parameter's next value, and renew what `self.state` remembers of it.
+        """Compute a parameter's next value, and renew what ``self.state`` remembers of it.
 
         Args:
             param: The parameter, any shape.
@@ -40,7 +40,7 @@ class HandWrittenStep(torch.optim.Optimizer):
         """Update every parameter that has a gradient, once.
 
         Args:
-            closure: Evaluates the model again, calls `backward` and returns the loss.
+            closure: Evaluates the model again, calls ``backward`` and returns the loss.
 
         Returns:
             What the closure returned, or None without one.
@@ -67,7 +67,7 @@ class HandWrittenStep(torch.optim.Optimizer):
         """Add parameters with options of their own.
 
         Args:
-            param_group: The parameters under `"params"`, and the options that differ from the
+            param_group: The parameters under ``"params"``, and the options that differ from the
                 constructor's.
 
         Raises:
@@ -86,7 +86,7 @@ class HandWrittenStep(torch.optim.Optimizer):
         """Take over the state of another run, this optimizer's or its torch twin's.
 
         Args:
-            state_dict: What `state_dict()` returned.
+            state_dict: What ``state_dict()`` returned.
 
         Raises:
             ValueError: It asks for an unsupported option. Nothing has been changed then.

@@ -65,7 +65,7 @@ def sgd_update(
 
 
 class SGD(HandWrittenStep, torch.optim.SGD):
-    """Stochastic gradient descent; steps as `torch.optim.SGD` does, and shares its state_dict.
+    """Stochastic gradient descent; steps as ``torch.optim.SGD`` does, and shares its state_dict.
 
     Args:
         params: Parameters, named parameters, or dicts of parameter groups.
@@ -80,11 +80,11 @@ class SGD(HandWrittenStep, torch.optim.SGD):
     Raises:
         ValueError: An argument is out of its range or not supported, or a parameter is complex.
 
-    Source: Eq. 20, see `sgd_update`.
+    Source: Eq. 20, see ``sgd_update``.
     """
 
     def update(self, param: Tensor, grad: Tensor, lr: float, group: Group) -> Tensor:
-        """Take one step of `sgd_update`; the velocity is remembered as `momentum_buffer`."""
+        """Take one step of ``sgd_update``; the velocity is remembered as ``momentum_buffer``."""
         next_param, velocity = sgd_update(
             param,
             grad,
