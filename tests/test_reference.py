@@ -1,4 +1,4 @@
-"""The reference, loop by loop, equals torch's own functions and what autograd makes of them."""
+"""The reference equals torch and what autograd makes of it, and the layers' formulas equal both."""
 
 from __future__ import annotations
 
@@ -10,6 +10,19 @@ import torch
 import torch.nn.functional as F
 
 from manualnn import reference
+from manualnn.layers.conv import (
+    Geometry,
+    conv_forward,
+    conv_grad_bias,
+    conv_grad_input,
+    conv_grad_weight,
+)
+from manualnn.layers.linear import (
+    linear,
+    linear_grad_bias,
+    linear_grad_input,
+    linear_grad_weight,
+)
 
 LINEAR = [(1, 1, 1), (1, 4, 3), (5, 3, 4), (0, 3, 2)]  # R, in, out
 
@@ -86,6 +99,17 @@ def test_linear(R, width, width_out):
     assert_close(reference.linear_grad_bias(delta), grad_bias)
 
 
+@pytest.mark.parametrize(("R", "width", "width_out"), LINEAR)
+def test_linear_formulas(R, width, width_out):
+    x, weight, bias = random(0, R, width), random(1, width, width_out), random(2, width_out)
+    delta = random(3, R, width_out)
+    X, W, b, dY = map(torch.from_numpy, (x, weight.T.copy(), bias, delta))
+    assert_close(linear(X, W, b), reference.linear(x, weight, bias))
+    assert_close(linear_grad_input(dY, W), reference.linear_grad_input(delta, weight))
+    assert_close(linear_grad_weight(X, dY), reference.linear_grad_weight(x, delta).T)
+    assert_close(linear_grad_bias(dY), reference.linear_grad_bias(delta))
+
+
 def test_squared_error():
     prediction, target = random(0, 4, 3), random(1, 4, 3)
     loss, grad, _ = autograd(
@@ -114,6 +138,24 @@ def test_conv(R, C, C_out, size, kernel, stride, padding):
     assert_close(reference.conv_grad_input(delta, weight, size, stride, padding), grad_input)
     assert_close(reference.conv_grad_weight(x, delta, kernel, stride, padding), grad_weight)
     assert_close(reference.conv_grad_bias(delta), grad_bias)
+
+
+@pytest.mark.parametrize(("R", "C", "C_out", "size", "kernel", "stride", "padding"), CONV)
+def test_conv_formulas(R, C, C_out, size, kernel, stride, padding):
+    x, weight, bias = random(0, R, C, *size), random(1, C_out, C, *kernel), random(2, C_out)
+    output = reference.conv(x, weight, bias, stride, padding)
+    delta = random(3, *output.shape)
+    X, W, b, dY = map(torch.from_numpy, (x, weight, bias, delta))
+    how = (stride, padding)
+    geometry = Geometry(size, kernel, (stride, stride), (padding, padding), (1, 1), 1)
+    assert_close(conv_forward(X, W, b, geometry), output)
+    assert_close(
+        conv_grad_input(dY, W, geometry), reference.conv_grad_input(delta, weight, size, *how)
+    )
+    assert_close(
+        conv_grad_weight(X, dY, geometry), reference.conv_grad_weight(x, delta, kernel, *how)
+    )
+    assert_close(conv_grad_bias(dY), reference.conv_grad_bias(delta))
 
 
 @pytest.mark.parametrize(("shape", "kernel", "stride", "padding"), POOL)

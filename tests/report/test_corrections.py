@@ -1,7 +1,7 @@
 """Every error in the report's printed equations, shown against the difference quotient (Eq. 21).
 
 Each test writes the printed form out, measures how far it is from the derivative, and shows that
-the corrected form is the derivative.
+the corrected form, in the reference and in the layer, agrees with it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from manualnn import reference
 from manualnn.checks import difference_quotient
+from manualnn.layers.conv import Geometry, conv_forward, conv_grad_input, conv_grad_weight
+from manualnn.layers.linear import linear_grad_bias, linear_grad_input, linear_grad_weight
 
-PROVED = 1e-8
 EPS = 1e-5
 
 
@@ -28,9 +29,18 @@ def derivative(loss: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray
     return difference_quotient(lambda t: loss(t.numpy()), torch.from_numpy(x)).numpy()
 
 
+def tensor(array: np.ndarray) -> torch.Tensor:
+    return torch.tensor(array)
+
+
 def error(form: np.ndarray, expected: np.ndarray) -> float:
-    """||form - expected|| / ||expected||, as the list of corrections measures it."""
+    """||form - expected|| / ||expected||."""
     return np.linalg.norm(form - expected) / np.linalg.norm(expected)
+
+
+def assert_agrees(form: np.ndarray | torch.Tensor, expected: np.ndarray) -> None:
+    assert form.shape == expected.shape
+    assert error(np.asarray(form), expected) < 1e-8
 
 
 # Feed-forward networks
@@ -59,13 +69,13 @@ def test_eq_13_relu_has_two_slopes_at_zero_and_eq_14_15_print_the_limits_of_relu
         assert (reference.relu_derivative(x), reference.relu_derivative(-x)) == (1.0, 0.0)
 
 
-def test_eq_25_and_30_a_norm_for_a_vector():
+def test_eq_25_and_30_print_a_norm_for_a_vector():
     prediction, target = random(0, 4, 3), random(1, 4, 3)
     expected = derivative(lambda yhat: reference.squared_error(yhat, target), prediction)
     printed = 2 * np.linalg.norm(prediction - target)
     assert np.shape(printed) == ()
     assert error(printed, expected) == pytest.approx(3.9, rel=0.05)
-    assert error(reference.squared_error_grad(prediction, target), expected) < PROVED
+    assert_agrees(reference.squared_error_grad(prediction, target), expected)
 
 
 def test_eq_26_to_28_are_schematic():
@@ -80,19 +90,22 @@ def test_eq_26_to_28_are_schematic():
         return {
             "X": derivative(lambda x: np.sum(delta * neurons(x, weight, bias)), x),
             "W": derivative(lambda weight: np.sum(delta * neurons(x, weight, bias)), weight),
+            "b": derivative(lambda bias: np.sum(delta * neurons(x, weight, bias)), bias),
         }
 
     ones, expected = gradients(np.ones_like(delta)), gradients(delta)
-    for name in ones:  # right for delta = 1, and for no other
-        assert error(printed[name], ones[name]) < PROVED
+    printed["b"] = f_prime.sum(axis=0)  # Eq. 28 has a row for each sample
+    for name in printed:  # right for delta = 1, and for no other
+        assert_agrees(printed[name], ones[name])
         assert error(printed[name], expected[name]) > 0.9
-    corrected = delta * f_prime
-    assert error(reference.linear_grad_input(corrected, weight), expected["X"]) < PROVED
-    assert error(reference.linear_grad_weight(x, corrected), expected["W"]) < PROVED
+    by_z = delta * f_prime
+    assert_agrees(linear_grad_input(tensor(by_z), tensor(weight.T)), expected["X"])
+    assert_agrees(linear_grad_weight(tensor(x), tensor(by_z)).T, expected["W"])
+    assert_agrees(linear_grad_bias(tensor(by_z)), expected["b"])
 
 
 @pytest.mark.parametrize("widths", [(3, 4, 5), (4, 4, 4)])
-def test_eq_31_the_next_layers_weight(widths):
+def test_eq_31_prints_the_next_layers_weight(widths):
     x, delta = random(0, 3, widths[0]), random(1, 3, widths[2])
     first = random(2, widths[0], widths[1]), random(3, widths[1])
     second = random(4, widths[1], widths[2]), random(5, widths[2])
@@ -106,25 +119,33 @@ def test_eq_31_the_next_layers_weight(widths):
     else:
         with pytest.raises(ValueError, match="matmul"):
             through_f @ second[0].T
-    assert error(reference.linear_grad_input(through_f, first[0]), expected) < PROVED
+    assert_agrees(reference.linear_grad_input(through_f, first[0]), expected)
+    assert_agrees(linear_grad_input(tensor(through_f), tensor(first[0].T)), expected)
 
 
-def test_eq_33_no_sum_over_the_batch():
+def test_eq_33_forgets_the_sum_over_the_batch():
     x, weight, bias, delta = random(0, 4, 3), random(1, 3, 2), random(2, 2), random(3, 4, 2)
     expected = derivative(lambda bias: np.sum(delta * neurons(x, weight, bias)), bias)
     printed = delta * slope(x, weight, bias)
     assert printed.shape == (4, 2) != expected.shape
-    assert error(reference.linear_grad_bias(printed), expected) < PROVED
+    assert_agrees(reference.linear_grad_bias(printed), expected)
+    assert_agrees(linear_grad_bias(tensor(printed)), expected)
 
 
-# Convolution; no bias, as in the report
+# Convolution, of square inputs and kernels; no bias, as in the report
+
+
+def geometry(size: int, kernel: int, stride: int = 1) -> Geometry:
+    return Geometry((size, size), (kernel, kernel), (stride, stride), (0, 0), (1, 1), 1)
 
 
 def conv(x: np.ndarray, weight: np.ndarray, stride: int = 1, padding: int = 0) -> np.ndarray:
     return reference.conv(x, weight, np.zeros(len(weight)), stride, padding)
 
 
-def grad_input_by_offset(delta, weight, size, stride) -> np.ndarray:
+def grad_input_by_offset(
+    delta: np.ndarray, weight: np.ndarray, size: tuple[int, int], stride: int
+) -> np.ndarray:
     """Eq. 41 read from the output's side: delta[h', w'] lands at X[s h' + j, s w' + i]."""
     (_, _, H_out, W_out), (_, C, k, _), s = delta.shape, weight.shape, stride
     grad = np.zeros((len(delta), C, *size))
@@ -140,7 +161,9 @@ def test_eq_39_forgets_the_stride():
     printed = conv(x, weight)[:, :, : output.shape[2], : output.shape[3]]  # X[h' + j, w' + i]
     expected = torch.conv2d(torch.from_numpy(x), torch.from_numpy(weight), stride=stride).numpy()
     assert error(printed, expected) > 1
-    assert error(output, expected) < PROVED
+    assert_agrees(output, expected)
+    by_layer = conv_forward(tensor(x), tensor(weight), None, geometry(7, 3, stride))
+    assert_agrees(by_layer, expected)
 
     # By Eq. 37-38 the output (1, 1) rests on the window at (s, s), in the printed sum at (1, 1).
     sees = derivative(lambda x: conv(x, weight, stride)[0, 0, 1, 1], x)[0, 0] != 0
@@ -158,23 +181,29 @@ def test_eq_40_prints_the_condition_on_the_rows_twice():
         printed[:, :, h_out + j] += everywhere[:, :, None]
     assert np.ptp(printed, axis=3).max() == 0  # one value for all columns
     assert error(printed, expected) > 1
-    assert error(reference.conv_grad_input(delta, weight, (5, 5)), expected) < PROVED
+    assert_agrees(reference.conv_grad_input(delta, weight, (5, 5)), expected)
+    by_layer = conv_grad_input(tensor(delta), tensor(weight), geometry(5, 3))
+    assert_agrees(by_layer, expected)
 
 
-def test_eq_41_the_next_layers_weight():
+def test_eq_40_to_42_print_the_next_layers_weight():
     x, delta = random(0, 2, 2, 5, 5), random(1, 2, 2, 3, 3)
     weight, next_weight = random(2, 2, 2, 3, 3), random(3, 2, 2, 3, 3)
     expected = derivative(lambda x: np.sum(delta * conv(x, weight)), x)
     assert error(reference.conv_grad_input(delta, next_weight, (5, 5)), expected) > 1
-    assert error(reference.conv_grad_input(delta, weight, (5, 5)), expected) < PROVED
+    assert_agrees(reference.conv_grad_input(delta, weight, (5, 5)), expected)
+    by_layer = conv_grad_input(tensor(delta), tensor(weight), geometry(5, 3))
+    assert_agrees(by_layer, expected)
 
 
 def test_eq_41_holds_for_stride_1_only():
     x, weight, delta = random(0, 2, 2, 7, 7), random(1, 3, 2, 3, 3), random(2, 2, 3, 3, 3)
     expected = derivative(lambda x: np.sum(delta * conv(x, weight, 2)), x)
     assert error(grad_input_by_offset(delta, weight, (7, 7), 1), expected) > 1
-    assert error(grad_input_by_offset(delta, weight, (7, 7), 2), expected) < PROVED
-    assert error(reference.conv_grad_input(delta, weight, (7, 7), 2), expected) < PROVED
+    assert_agrees(grad_input_by_offset(delta, weight, (7, 7), 2), expected)
+    assert_agrees(reference.conv_grad_input(delta, weight, (7, 7), 2), expected)
+    by_layer = conv_grad_input(tensor(delta), tensor(weight), geometry(7, 3, 2))
+    assert_agrees(by_layer, expected)
 
 
 def test_eq_42_needs_a_dilated_delta_for_a_stride_above_1():
@@ -185,16 +214,18 @@ def test_eq_42_needs_a_dilated_delta_for_a_stride_above_1():
 
     x, delta = random(1, 2, 2, 5, 5), random(2, 2, 3, 5, 5)
     expected = derivative(lambda x: np.sum(delta * conv(x, weight, 1, 1)), x)
-    assert error(rotated(delta, k - 1 - 1), expected) < PROVED  # as printed: s = 1, p = 1
+    assert_agrees(rotated(delta, k - 1 - 1), expected)  # as printed: s = 1, p = 1
 
     x, delta = random(1, 2, 2, 6, 6), random(2, 2, 3, 2, 2)
     expected = derivative(lambda x: np.sum(delta * conv(x, weight, 2)), x)
     assert rotated(delta, k - 1).shape == (2, 2, 4, 4) != expected.shape
     dilated = np.zeros((2, 3, 4, 4))  # a place for every output of stride 1
     dilated[:, :, ::2, ::2] = delta
-    assert error(rotated(dilated, k - 1), expected) < PROVED
+    assert_agrees(rotated(dilated, k - 1), expected)
     assert not expected[:, :, 5].any()  # the last row is never reached
-    assert error(reference.conv_grad_input(delta, weight, (6, 6), 2), expected) < PROVED
+    assert_agrees(reference.conv_grad_input(delta, weight, (6, 6), 2), expected)
+    by_layer = conv_grad_input(tensor(delta), tensor(weight), geometry(6, 3, 2))
+    assert_agrees(by_layer, expected)
 
 
 def test_eq_43_sums_over_the_kernels_and_divides_by_the_batch():
@@ -207,8 +238,10 @@ def test_eq_43_sums_over_the_kernels_and_divides_by_the_batch():
     assert error(of_all_kernels / 4, expected) == pytest.approx(0.87, rel=0.1)
     assert error(of_all_kernels, expected) > 1
     assert error(per_kernel / 4, expected) == pytest.approx(0.75)  # 1 - 1/R
-    assert error(per_kernel, expected) < PROVED
-    assert error(reference.conv_grad_weight(x, delta, (3, 3)), expected) < PROVED
+    assert_agrees(per_kernel, expected)
+    assert_agrees(reference.conv_grad_weight(x, delta, (3, 3)), expected)
+    by_layer = conv_grad_weight(tensor(x), tensor(delta), geometry(5, 3))
+    assert_agrees(by_layer, expected)
 
 
 # Max-pooling
@@ -223,7 +256,7 @@ def test_eq_50_and_51_forget_the_sum_over_windows():
         j, i = np.unravel_index(window.argmax(), window.shape)
         printed[r, c, h_out + j, w_out + i] = delta[r, c, h_out, w_out]
     assert error(printed, expected) == pytest.approx(0.56, rel=0.1)
-    assert error(reference.max_pool_grad_input(delta, x, 2, 1), expected) < PROVED
+    assert_agrees(reference.max_pool_grad_input(delta, x, 2, 1), expected)
 
 
 # Batch normalisation
@@ -266,19 +299,39 @@ def test_eq_57_the_running_variance_of_pytorch_is_unbiased():
     _, variance = reference.batch_statistics(X)
     assert error(0.1 * variance, expected) == pytest.approx(1 / N)
     corrected = reference.running_average(np.ones(3), variance * N / (N - 1), 0.1) - 0.9
-    assert error(corrected, expected) < PROVED
+    assert_agrees(corrected, expected)
+
+
+def test_eq_60_to_64_hold():
+    x, delta = X[:, 0].ravel(), DELTA[:, 0].ravel()  # one channel: I[c', c] = 1
+    deviation, spread = x - x.mean(), x.var() + EPS
+    eq_63 = np.eye(N) - 1 / N
+    eq_64 = 2 / N * deviation
+    eq_61 = spread**-0.5 * eq_63 - np.outer(deviation, eq_64) * spread**-1.5 / 2
+    eq_60 = delta @ (GAMMA[0] * eq_61)
+
+    def statistics(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return reference.batch_statistics(x.reshape(4, 1, 4, 4))
+
+    def normalised(x: np.ndarray) -> np.ndarray:
+        return reference.normalise(x.reshape(4, 1, 4, 4), *statistics(x), EPS).ravel()
+
+    assert_agrees(eq_63[5], derivative(lambda x: x[5] - statistics(x)[0][0], x))
+    assert_agrees(eq_64, derivative(lambda x: statistics(x)[1][0], x))
+    assert_agrees(eq_61[5], derivative(lambda x: normalised(x)[5], x))
+    assert_agrees(eq_60, derivative(lambda x: GAMMA[0] * np.dot(delta, normalised(x)), x))
 
 
 def test_eq_65_takes_the_power_out_and_leaves_it_in(batch_norm_gradient):
     deviation, gamma = X - MEAN, GAMMA[:, None, None]
     line_before = DELTA * gamma * SPREAD**-0.5 - channel_sum(DELTA * gamma * SPREAD**-0.5) / N
     line_before -= channel_sum(DELTA * gamma * deviation) * deviation * SPREAD**-1.5 / N
-    assert error(line_before, batch_norm_gradient) < PROVED
+    assert_agrees(line_before, batch_norm_gradient)
     printed = eq_65_last_line(deviation, -3 / 2)
     assert error(printed, batch_norm_gradient) == pytest.approx(0.34, rel=0.1)
     corrected = reference.batch_norm_grad_input(DELTA, X, GAMMA, EPS)
-    assert error(eq_65_last_line(deviation, -1), batch_norm_gradient) < PROVED
-    assert error(corrected, batch_norm_gradient) < PROVED
+    assert_agrees(eq_65_last_line(deviation, -1), batch_norm_gradient)
+    assert_agrees(corrected, batch_norm_gradient)
 
 
 def test_eq_66_and_67_divide_by_the_batch():
@@ -288,15 +341,14 @@ def test_eq_66_and_67_divide_by_the_batch():
     printed_67 = channel_sum(DELTA).ravel() / 4
     assert error(printed_66, by_gamma) == pytest.approx(0.75)  # 1 - 1/R
     assert error(printed_67, by_beta) == pytest.approx(0.75)
-    assert error(reference.batch_norm_grad_weight(DELTA, X, EPS), by_gamma) < PROVED
-    assert error(reference.batch_norm_grad_bias(DELTA), by_beta) < PROVED
+    assert_agrees(reference.batch_norm_grad_weight(DELTA, X, EPS), by_gamma)
+    assert_agrees(reference.batch_norm_grad_bias(DELTA), by_beta)
 
 
 def test_the_authors_program_subtracts_the_mean_from_delta(batch_norm_gradient):
     by_gamma = derivative(lambda gamma: batch_norm_loss(gamma=gamma), GAMMA)
     deviation = DELTA - MEAN  # where X - MEAN belongs
-    assert error(eq_65_last_line(deviation, -1), batch_norm_gradient) == pytest.approx(
-        7.75, rel=0.1
-    )
-    program = channel_sum(DELTA * deviation * SPREAD**-0.5).ravel()
-    assert error(program, by_gamma) == pytest.approx(18.75, rel=0.1)
+    program = eq_65_last_line(deviation, -1)
+    assert error(program, batch_norm_gradient) == pytest.approx(7.75, rel=0.1)
+    program_by_gamma = channel_sum(DELTA * deviation * SPREAD**-0.5).ravel()
+    assert error(program_by_gamma, by_gamma) == pytest.approx(18.75, rel=0.1)
