@@ -1,0 +1,1 @@
+"""Complete trainings on real data with the layers of manualnn."""

@@ -1,0 +1,30 @@
+"""A running average of the weights, used wherever a net is validated, tested or saved."""
+
+from __future__ import annotations
+
+import torch
+from lightning.pytorch.callbacks import WeightAveraging
+from torch import Tensor
+
+
+class RunningAverage(WeightAveraging):
+    """Averages the weights exponentially, over a span that grows with the training.
+
+    The n-th step keeps the share min(decay, (1 + n) / (10 + n)) of the average, so that the
+    random weights of the beginning are soon forgotten.
+
+    Args:
+        decay: Largest share of the average that a step keeps, below 1.
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
+        self.decay = decay
+        super().__init__(avg_fn=self._average)
+
+    def _average(self, average: Tensor, current: Tensor, steps: Tensor) -> Tensor:
+        if not average.is_floating_point():  # batch norm's count of batches
+            return current
+        keep = min(self.decay, (1 + steps.item()) / (10 + steps.item()))
+        return torch.lerp(current, average, keep)

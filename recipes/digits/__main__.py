@@ -1,0 +1,116 @@
+"""The command line of the digits recipe: fit, validate, test and predict."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from recipes.digits.data import Digits
+from recipes.digits.module import DigitReader
+from recipes.digits.pictures import Pictures, sheet
+
+NOT_WORTH_A_WARNING = (
+    "Experiment logs directory",
+    ".*does not have many workers",
+    ".*isinstance.treespec",
+)
+
+
+class DigitsCLI(LightningCLI):
+    """Trains, tests and uses a reader of digits; every run has a folder of its own in ``runs``."""
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--layers",
+            choices=["manual", "torch"],
+            default="manual",
+            help="build the net from manualnn or from torch.nn",
+        )
+        parser.add_argument(
+            "--pictures",
+            nargs="+",
+            type=Path,
+            default=[],
+            help="files and folders that predict reads",
+        )
+        parser.link_arguments("layers", "model.layers")
+        parser.link_arguments("pictures", "data.pictures")
+        parser.set_defaults({"trainer.default_root_dir": "runs"})
+
+    def before_instantiate_classes(self) -> None:
+        config = self.config[self.subcommand]
+        config.weights_only = True  # never run what a checkpoint brings along
+        if (self.subcommand == "predict") != bool(config.pictures):
+            self.parser.error("predict reads --pictures; the other commands take none")
+        if self.subcommand != "fit" and not config.ckpt_path:
+            self.parser.error(f"{self.subcommand} needs a trained net: --ckpt_path FILE")
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        config = self.config[self.subcommand]
+        if config.trainer.logger is None:
+            folder = {"save_dir": config.trainer.default_root_dir, "name": config.model.net}
+            tensorboard = TensorBoardLogger(**folder)
+            kwargs["logger"] = [tensorboard, CSVLogger(**folder, version=tensorboard.version)]
+        watched = "val_accuracy" if self.datamodule.validation else None  # None: the latest
+        self.trainer_defaults["callbacks"] = [
+            ModelCheckpoint(filename="best", monitor=watched, mode="max", save_last=True),
+            Pictures(),
+        ]
+        return super().instantiate_trainer(**kwargs)
+
+    def fit(self, **kwargs: Any) -> None:
+        """Trains; when interrupted, says where the best weights so far lie."""
+        try:
+            self.trainer.fit(**kwargs)
+        except SystemExit:
+            checkpoints = self.trainer.checkpoint_callback
+            print(
+                f"interrupted; the best so far: {checkpoints.best_model_path or 'none'}, "
+                f"to go on from: {checkpoints.last_model_path or 'none'}"
+            )
+            raise
+
+    def after_fit(self) -> None:
+        """Tests the weights of the last epoch."""
+        self.trainer.test(self.model, datamodule=self.datamodule, verbose=False)
+        self.after_test()
+
+    def after_test(self) -> None:
+        print(f"pictures, metrics and checkpoints: {self.trainer.log_dir}")
+        print(f"test accuracy: {100 * self.trainer.callback_metrics['test_accuracy']:.2f} %")
+
+    def predict(self, **kwargs: Any) -> None:
+        """Prints each picture's digit and probability, and draws them all on a sheet."""
+        data = self.datamodule
+        if data.pictures:
+            probabilities = torch.cat(self.trainer.predict(**kwargs))
+            for picture, shares in zip(data.pictures, probabilities, strict=True):
+                print(f"{picture.path}: {data.classes[shares.argmax()]} ({shares.max():.1%})")
+            target = Path(self.trainer.log_dir) / "sheet.png"
+            sheet(data.pictures, probabilities, data.classes).savefig(target)
+            print(f"sheet: {target}")
+        for path, reason in data.unreadable.items():
+            print(f"skipped {path}: {reason}", file=sys.stderr)
+        if data.unreadable:
+            sys.exit(1)
+
+
+def main() -> None:
+    """Runs the command line."""
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
+    for message in NOT_WORTH_A_WARNING:
+        warnings.filterwarnings("ignore", message)
+    DigitsCLI(DigitReader, Digits, seed_everything_default=0)
+
+
+if __name__ == "__main__":
+    main()

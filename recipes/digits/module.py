@@ -1,0 +1,117 @@
+"""Learning to read digits: loss, metrics and optimizer of one net."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, Literal
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+from torchmetrics import MetricCollection
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+)
+
+from recipes.digits.metrics import Misread
+from recipes.digits.nets import CLASSES, NETS
+
+LAYERS = {"manual": "manualnn", "torch": "torch.nn"}
+
+
+class DigitReader(LightningModule):
+    """A net that reads 28x28 images of digits.
+
+    Args:
+        net: The net's name.
+        layers: ``manual`` builds it from manualnn, ``torch`` from torch.nn.
+        optimizer: Makes the optimizer from the parameters; its learning rate is the highest one.
+        warmup: Share of the steps in which the learning rate rises before it falls along a cosine;
+            null keeps it constant.
+        label_smoothing: Share of the target that goes to all classes alike, from 0 to 1.
+        channels_last: Keep images and kernels in channels-last order.
+    """
+
+    def __init__(
+        self,
+        net: Literal["cnn", "fully_connected", "small"] = "cnn",
+        layers: Literal["manual", "torch"] = "manual",
+        optimizer: OptimizerCallable = lambda parameters: AdamW(parameters, lr=3e-3),
+        warmup: float | None = 0.1,
+        label_smoothing: float = 0.05,
+        channels_last: bool = True,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore=["optimizer"])
+        namespace = import_module(LAYERS[layers])
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.net = NETS[net](namespace).to(memory_format=self.memory_format)
+        self.loss = namespace.CrossEntropyLoss(label_smoothing=label_smoothing)
+        self.optimizer = optimizer
+        self.warmup = warmup
+        self.train_accuracy = MulticlassAccuracy(CLASSES, average="micro")
+        self.val_accuracy = MulticlassAccuracy(CLASSES, average="micro")
+        self.test_scores = MetricCollection(
+            {
+                "test_accuracy": MulticlassAccuracy(CLASSES, average="micro"),
+                "test_f1": MulticlassF1Score(CLASSES),
+            }
+        )
+        self.confusion = MulticlassConfusionMatrix(CLASSES)
+        self.misread = Misread()
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns the logits (N, 10) of images (N, 1, 28, 28) with values from 0 to 1."""
+        return self.net(images.contiguous(memory_format=self.memory_format))
+
+    def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
+        images, labels = batch
+        logits = self(images)
+        loss = self.loss(logits, labels)
+        accuracy = self.train_accuracy(logits, labels)
+        self.log_dict({"loss": loss, "accuracy": accuracy}, prog_bar=True, logger=False)
+        epoch = {"train_loss": loss, "train_accuracy": self.train_accuracy}
+        self.log_dict(epoch, on_step=False, on_epoch=True)
+        return loss
+
+    def validation_step(self, batch: list[Tensor], batch_index: int) -> None:
+        images, labels = batch
+        logits = self(images)
+        self.val_accuracy(logits, labels)
+        self.log("val_loss", self.loss(logits, labels))
+        self.log("val_accuracy", self.val_accuracy, prog_bar=True)
+
+    def test_step(self, batch: list[Tensor], batch_index: int) -> None:
+        images, labels = batch
+        logits = self(images)
+        probabilities = logits.softmax(1)
+        self.test_scores(probabilities, labels)
+        self.confusion.update(probabilities, labels)
+        self.misread.update(images, probabilities, labels)
+        self.log("test_loss", self.loss(logits, labels))
+        self.log_dict(self.test_scores)
+
+    def predict_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
+        """Returns the probabilities (N, 10) of the digits."""
+        return self(batch[0]).softmax(1)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.optimizer(self.parameters())
+        if self.warmup is None:
+            return optimizer
+        schedule = OneCycleLR(
+            optimizer,
+            max_lr=optimizer.defaults["lr"],
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            pct_start=self.warmup,
+            cycle_momentum=False,
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
