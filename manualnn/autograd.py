@@ -123,6 +123,8 @@ def is_transformed() -> bool:
 
 def is_batched(tensor: Tensor) -> bool:
     """Whether the tensor is one that ``torch.vmap`` maps over, below any other transform."""
+    if torch.compiler.is_compiling() or not is_transformed():
+        return False
     while _functorch.is_functorch_wrapped_tensor(tensor):
         if _functorch.is_batchedtensor(tensor):
             return True

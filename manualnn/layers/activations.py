@@ -1,0 +1,164 @@
+"""Activations, element by element (report, sections 4.1.2 and 4.2.3).
+
+Forward, Eq. 1 and 8-10::
+
+    sigmoid(x) = 1 / (1 + exp(-x))
+    tanh(x)    = (exp(x) - exp(-x)) / (exp(x) + exp(-x))
+    relu(x)    = max(0, x)
+
+Each y depends on its own x alone, so the chain rule has one term (Eq. 44-45)::
+
+    dL/dx = delta f'(x),                                             delta = dL/dy
+
+and all three derivatives can be read off the output, which the next layer keeps anyway::
+
+    sigmoid'(x) = y (1 - y)                                          (Eq. 11)
+    tanh'(x)    = 1 - y^2                                            (Eq. 12)
+    relu'(x)    = 0 where y <= 0, 1 elsewhere                        (Eq. 13-15)
+
+The derivative by x is linear in what it is given, so one formula serves the reverse mode, with a
+cotangent, and the forward mode, with a tangent. As y is itself the output of the Function, higher
+orders follow from these products.
+
+Chosen: relu'(0) = 0, where Eq. 15 allows 0 or 1, as PyTorch does. Eq. 8 and 9 overflow in floating
+point for large |x| as printed; torch.sigmoid and torch.tanh do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from manualnn.autograd import Function, apply, is_transformed
+
+
+def sigmoid_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
+    """dL/dx = delta y (1 - y) (Eq. 11), any shape."""
+    return grad_output * (output * (1 - output))
+
+
+def tanh_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
+    """dL/dx = delta (1 - y^2) (Eq. 12), any shape."""
+    return grad_output * (1 - output * output)
+
+
+def relu_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
+    """dL/dx = delta where y > 0, else 0 (Eq. 14-15), any shape; delta passes where y is nan."""
+    return torch.where(output <= 0, 0, grad_output)
+
+
+def elementwise(
+    name: str,
+    function: Callable[[Tensor], Tensor],
+    grad_input: Callable[[Tensor, Tensor], Tensor],
+) -> type[Function]:
+    """Make the Function of an activation from its two formulas.
+
+    Args:
+        name: of the Function, as it shows in ``grad_fn``.
+        function: x -> y.
+        grad_input: (delta, y) -> dL/dx, linear in delta.
+    """
+
+    class Elementwise(Function):
+        @staticmethod
+        def forward(input: Tensor) -> Tensor:
+            return function(input)
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+            ctx.save_for_backward(output)
+
+        @staticmethod
+        def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+            (output,) = ctx.saved_tensors
+            return grad_input(grad_output, output)
+
+        @staticmethod
+        def jvp(ctx: Any, d_input: Tensor) -> Tensor:
+            (output,) = ctx.saved_tensors
+            return grad_input(d_input, output)
+
+    return type(name, (Elementwise,), {})
+
+
+SigmoidFunction = elementwise("SigmoidFunction", torch.sigmoid, sigmoid_grad_input)
+TanhFunction = elementwise("TanhFunction", torch.tanh, tanh_grad_input)
+ReLUFunction = elementwise("ReLUFunction", torch.relu, relu_grad_input)
+
+
+class ReLUInPlaceFunction(Function):
+    """max(0, x), written over x."""
+
+    @staticmethod
+    def forward(input: Tensor) -> Tensor:
+        return input.relu_()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        ctx.mark_dirty(output)
+        ctx.save_for_backward(output)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return relu_grad_input(grad_output, output)
+
+    @staticmethod
+    def jvp(ctx: Any, d_input: Tensor) -> Tensor:
+        (output,) = ctx.saved_tensors
+        return d_input.copy_(relu_grad_input(d_input, output))  # a dirty output's tangent is dirty
+
+
+def sigmoid(input: Tensor) -> Tensor:
+    """1 / (1 + exp(-x)), Eq. 8, element by element; any shape."""
+    return apply(SigmoidFunction, input)
+
+
+def tanh(input: Tensor) -> Tensor:
+    """(exp(x) - exp(-x)) / (exp(x) + exp(-x)), Eq. 9, element by element; any shape."""
+    return apply(TanhFunction, input)
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(0, x), Eq. 10, element by element.
+
+    Args:
+        input: any shape.
+        inplace: write the output over the input.
+
+    Raises:
+        RuntimeError: if ``inplace`` would overwrite a leaf that requires a gradient.
+    """
+    if not inplace:
+        return apply(ReLUFunction, input)
+    if is_transformed():  # torch.func cannot follow a dirty tensor through a Function
+        return input.copy_(apply(ReLUFunction, input))
+    return apply(ReLUInPlaceFunction, input)
+
+
+class Sigmoid(nn.Sigmoid):
+    """:class:`torch.nn.Sigmoid` with the report's derivative, y (1 - y) (Eq. 8, 11)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """1 / (1 + exp(-x)), the input's shape."""
+        return sigmoid(input)
+
+
+class Tanh(nn.Tanh):
+    """:class:`torch.nn.Tanh` with the report's derivative, 1 - y^2 (Eq. 9, 12)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The hyperbolic tangent of x, the input's shape."""
+        return tanh(input)
+
+
+class ReLU(nn.ReLU):
+    """:class:`torch.nn.ReLU` with the report's derivative, 0 at x = 0 (Eq. 10, 13-15)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """max(0, x), the input's shape."""
+        return relu(input, self.inplace)
