@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -10,6 +11,23 @@ import torch
 import torch.nn.functional as F
 
 from manualnn import reference
+from manualnn.layers.activations import (
+    relu,
+    relu_grad_input,
+    sigmoid,
+    sigmoid_grad_input,
+    tanh,
+    tanh_grad_input,
+)
+from manualnn.layers.batchnorm import (
+    batch_norm_forward,
+    batch_norm_grad_bias,
+    batch_norm_grad_input,
+    batch_norm_grad_weight,
+    batch_norm_statistics,
+    inverse_std,
+    running_update,
+)
 from manualnn.layers.conv import (
     Geometry,
     conv_forward,
@@ -17,12 +35,9 @@ from manualnn.layers.conv import (
     conv_grad_input,
     conv_grad_weight,
 )
-from manualnn.layers.linear import (
-    linear,
-    linear_grad_bias,
-    linear_grad_input,
-    linear_grad_weight,
-)
+from manualnn.layers.linear import linear, linear_grad_bias, linear_grad_input, linear_grad_weight
+from manualnn.layers.pooling import Plane, Window, max_pool_forward, max_pool_grad_input
+from manualnn.optim.sgd import sgd_update
 
 LINEAR = [(1, 1, 1), (1, 4, 3), (5, 3, 4), (0, 3, 2)]  # R, in, out
 
@@ -80,6 +95,24 @@ def test_activations(name):
     assert_close(delta * reference.elementwise(derivative, x), grad_input)
 
 
+def test_activation_formulas():
+    x = np.linspace(-3, 3, 13)  # with a 0
+    delta = random(0, 13)
+    X, dY = torch.from_numpy(x), torch.from_numpy(delta)
+
+    assert_close(sigmoid(X), reference.elementwise(reference.sigmoid, x))
+    expected = delta * reference.elementwise(reference.sigmoid_derivative, x)
+    assert_close(sigmoid_grad_input(dY, sigmoid(X)), expected)
+
+    assert_close(tanh(X), reference.elementwise(reference.tanh, x))
+    expected = delta * reference.elementwise(reference.tanh_derivative, x)
+    assert_close(tanh_grad_input(dY, tanh(X)), expected)
+
+    assert_close(relu(X), reference.elementwise(reference.relu, x))
+    expected = delta * reference.elementwise(reference.relu_derivative, x)
+    assert_close(relu_grad_input(dY, relu(X)), expected)
+
+
 @pytest.mark.parametrize("shape", [(), (3,), (2, 1, 3)])
 def test_elementwise_keeps_the_shape(shape):
     x = random(0, *shape)
@@ -125,6 +158,8 @@ def test_sgd_step():
     parameter.grad = torch.from_numpy(gradient)
     torch.optim.SGD([parameter], lr=0.1).step()
     assert_close(reference.sgd_step(theta, gradient, 0.1), parameter.detach().numpy())
+    updated, _ = sgd_update(torch.from_numpy(theta), parameter.grad, None, lr=0.1)
+    assert_close(updated, reference.sgd_step(theta, gradient, 0.1))
 
 
 @pytest.mark.parametrize(("R", "C", "C_out", "size", "kernel", "stride", "padding"), CONV)
@@ -169,6 +204,20 @@ def test_max_pool(shape, kernel, stride, padding, ties):
     assert_close(reference.max_pool_grad_input(delta, x, kernel, stride, padding), grad_input)
 
 
+@pytest.mark.parametrize(("shape", "kernel", "stride", "padding"), POOL)
+@pytest.mark.parametrize("ties", [False, True])
+def test_max_pool_formulas(shape, kernel, stride, padding, ties):
+    x = random(0, *shape)
+    x = np.sign(x) if ties else x
+    expected = reference.max_pool(x, kernel, stride, padding)
+    delta = random(1, *expected.shape)
+    window = Window((kernel,) * 2, (stride,) * 2, (padding,) * 2, (1, 1), False)
+    output, places = max_pool_forward(torch.from_numpy(x), window)
+    assert_close(output, expected)
+    grad_input = max_pool_grad_input(torch.from_numpy(delta), places, Plane(shape[2:]))
+    assert_close(grad_input, reference.max_pool_grad_input(delta, x, kernel, stride, padding))
+
+
 def test_max_pool_never_chooses_the_padding():
     x, delta = np.full((1, 1, 2, 2), -math.inf), np.ones((1, 1, 2, 2))
     _, expected = autograd(lambda x: F.max_pool2d(x, 2, 2, 1), delta, x)
@@ -189,6 +238,24 @@ def test_batch_norm(shape, eps):
     assert_close(reference.batch_norm_grad_bias(delta), grad_bias)
 
 
+@pytest.mark.parametrize(("shape", "eps"), BATCH_NORM)
+def test_batch_norm_formulas(shape, eps):
+    x, weight, bias = 3 * random(0, *shape) + 2, random(1, shape[1]), random(2, shape[1])
+    delta = random(3, *shape)
+    X, gamma, beta, dY = map(torch.from_numpy, (x, weight, bias, delta))
+    mean, var = batch_norm_statistics(X)
+    centred, istd = X - mean[:, None, None], inverse_std(var, eps)
+    grad_weight, grad_bias = batch_norm_grad_weight(dY, centred, istd), batch_norm_grad_bias(dY)
+    grad_input = batch_norm_grad_input(dY, centred, istd, gamma, grad_weight, grad_bias)
+    for actual, expected in zip((mean, var), reference.batch_statistics(x), strict=True):
+        assert_close(actual, expected)
+    output = batch_norm_forward(X, mean, var, gamma, beta, eps)
+    assert_close(output, reference.batch_norm(x, weight, bias, eps))
+    assert_close(grad_weight, reference.batch_norm_grad_weight(delta, x, eps))
+    assert_close(grad_bias, reference.batch_norm_grad_bias(delta))
+    assert_close(grad_input, reference.batch_norm_grad_input(delta, x, weight, eps))
+
+
 def test_batch_norm_with_running_statistics():
     x, n = random(0, 2, 3, 2, 2), 8
     layer = torch.nn.BatchNorm2d(3, momentum=0.3, affine=False, dtype=torch.float64)
@@ -198,8 +265,20 @@ def test_batch_norm_with_running_statistics():
     running_var = reference.running_average(np.ones(3), n / (n - 1) * variance, 0.3)
     assert_close(running_mean, layer.running_mean.numpy())
     assert_close(running_var, layer.running_var.numpy())
+    assert_close(running_update(torch.zeros(3), torch.from_numpy(mean), 0.3), running_mean)
     expected = layer.eval()(torch.from_numpy(x)).numpy()
     assert_close(reference.normalise(x, running_mean, running_var, layer.eps), expected)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding"),
+    [*itertools.product((3, 4, 7), (1, 2, 3), (1, 2, 3), (0, 1))],
+)
+def test_output_size(size, kernel, stride, padding):
+    expected = torch.conv1d(
+        torch.zeros(1, 1, size), torch.zeros(1, 1, kernel), None, stride, padding
+    )
+    assert reference.output_size(size, kernel, stride, padding) == expected.shape[2]
 
 
 ZEROS = np.zeros

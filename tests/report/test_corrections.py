@@ -15,8 +15,16 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from manualnn import reference
 from manualnn.checks import difference_quotient
+from manualnn.layers.activations import relu, relu_grad_input
+from manualnn.layers.batchnorm import (
+    batch_norm_grad_bias,
+    batch_norm_grad_input,
+    batch_norm_grad_weight,
+    running_update,
+)
 from manualnn.layers.conv import Geometry, conv_forward, conv_grad_input, conv_grad_weight
 from manualnn.layers.linear import linear_grad_bias, linear_grad_input, linear_grad_weight
+from manualnn.layers.pooling import Plane, Window, max_pool_forward, max_pool_grad_input
 
 EPS = 1e-5
 
@@ -56,17 +64,25 @@ def slope(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     return reference.elementwise(reference.tanh_derivative, reference.linear(x, weight, bias))
 
 
-def test_eq_13_relu_has_two_slopes_at_zero_and_eq_14_15_print_the_limits_of_relu_itself():
+def test_eq_13_relu_has_two_slopes_at_zero():
     zero = torch.zeros((), dtype=torch.float64)
     slopes = {
-        kind: difference_quotient(lambda x: torch.relu(x), zero, h=1e-3, kind=kind).item()
+        kind: difference_quotient(relu, zero, h=1e-3, kind=kind).item()
         for kind in ("forward", "backward", "central")
     }
     assert slopes == {"forward": 1.0, "backward": 0.0, "central": 0.5}
-    assert reference.relu_derivative(0.0) == slopes["backward"]
-    for x in (1e-3, 1e-6, 1e-9):
-        assert reference.relu(x) == x  # tends to 0, where Eq. 14 prints 1
-        assert (reference.relu_derivative(x), reference.relu_derivative(-x)) == (1.0, 0.0)
+    assert reference.relu_derivative(0.0) == slopes["backward"]  # Eq. 13 prints the forward one
+    assert relu_grad_input(torch.ones(()), relu(zero)) == slopes["backward"]
+
+
+def test_eq_14_to_15_print_relu_for_its_derivative():
+    towards_zero = 10.0 ** -torch.arange(3, 12, dtype=torch.float64)
+    assert torch.equal(relu(towards_zero), towards_zero)  # tends to 0, where Eq. 14 prints 1
+    for x, limit in ((towards_zero, 1.0), (-towards_zero, 0.0)):
+        slopes = difference_quotient(lambda x: relu(x).sum(), x, h=1e-12)
+        torch.testing.assert_close(slopes, torch.full_like(x, limit), rtol=0, atol=1e-8)
+        assert (relu_grad_input(torch.ones_like(x), relu(x)) == limit).all()
+        assert [reference.relu_derivative(value) for value in x] == [limit] * len(x)
 
 
 def test_eq_25_and_30_print_a_norm_for_a_vector():
@@ -257,6 +273,8 @@ def test_eq_50_and_51_forget_the_sum_over_windows():
         printed[r, c, h_out + j, w_out + i] = delta[r, c, h_out, w_out]
     assert error(printed, expected) == pytest.approx(0.56, rel=0.1)
     assert_agrees(reference.max_pool_grad_input(delta, x, 2, 1), expected)
+    _, places = max_pool_forward(tensor(x), Window((2, 2), (1, 1), (0, 0), (1, 1), False))
+    assert_agrees(max_pool_grad_input(tensor(delta), places, Plane((4, 4))), expected)
 
 
 # Batch normalisation
@@ -273,6 +291,7 @@ def channel_sum(values: np.ndarray) -> np.ndarray:
 
 MEAN = channel_sum(X) / N
 SPREAD = channel_sum((X - MEAN) ** 2) / N + EPS  # the variance + eps
+LAYER_INPUTS = tensor(DELTA), tensor(X - MEAN), tensor(SPREAD.ravel() ** -0.5)
 
 
 def batch_norm_loss(
@@ -292,7 +311,7 @@ def batch_norm_gradient() -> np.ndarray:
     return derivative(lambda x: batch_norm_loss(x=x), X)
 
 
-def test_eq_57_the_running_variance_of_pytorch_is_unbiased():
+def test_eq_57_takes_the_biased_variance():
     layer = torch.nn.BatchNorm2d(3, momentum=0.1, dtype=torch.float64)
     layer(torch.from_numpy(X))
     expected = layer.running_var.numpy() - 0.9  # the share of the batch; it began at 1
@@ -300,6 +319,8 @@ def test_eq_57_the_running_variance_of_pytorch_is_unbiased():
     assert error(0.1 * variance, expected) == pytest.approx(1 / N)
     corrected = reference.running_average(np.ones(3), variance * N / (N - 1), 0.1) - 0.9
     assert_agrees(corrected, expected)
+    unbiased = tensor(variance * N / (N - 1))
+    assert_agrees(running_update(tensor(np.ones(3)), unbiased, 0.1) - 0.9, expected)
 
 
 def test_eq_60_to_64_hold():
@@ -329,9 +350,11 @@ def test_eq_65_takes_the_power_out_and_leaves_it_in(batch_norm_gradient):
     assert_agrees(line_before, batch_norm_gradient)
     printed = eq_65_last_line(deviation, -3 / 2)
     assert error(printed, batch_norm_gradient) == pytest.approx(0.34, rel=0.1)
-    corrected = reference.batch_norm_grad_input(DELTA, X, GAMMA, EPS)
     assert_agrees(eq_65_last_line(deviation, -1), batch_norm_gradient)
-    assert_agrees(corrected, batch_norm_gradient)
+    assert_agrees(reference.batch_norm_grad_input(DELTA, X, GAMMA, EPS), batch_norm_gradient)
+    sums = batch_norm_grad_weight(*LAYER_INPUTS), batch_norm_grad_bias(tensor(DELTA))
+    by_layer = batch_norm_grad_input(*LAYER_INPUTS, tensor(GAMMA), *sums)
+    assert_agrees(by_layer, batch_norm_gradient)
 
 
 def test_eq_66_and_67_divide_by_the_batch():
@@ -343,6 +366,8 @@ def test_eq_66_and_67_divide_by_the_batch():
     assert error(printed_67, by_beta) == pytest.approx(0.75)
     assert_agrees(reference.batch_norm_grad_weight(DELTA, X, EPS), by_gamma)
     assert_agrees(reference.batch_norm_grad_bias(DELTA), by_beta)
+    assert_agrees(batch_norm_grad_weight(*LAYER_INPUTS), by_gamma)
+    assert_agrees(batch_norm_grad_bias(tensor(DELTA)), by_beta)
 
 
 def test_the_authors_program_subtracts_the_mean_from_delta(batch_norm_gradient):
