@@ -104,7 +104,7 @@ def batch_norm_grad_input(
     b = (2 * grad_var - a * istd * grad_weight) / n
     c = (grad_mean - a * grad_bias) / n
     a, b, c = (_per_channel(coefficient, centred) for coefficient in (a, b, c))
-    return torch.addcmul(c, grad_output, a).addcmul_(centred, b)
+    return torch.addcmul(torch.addcmul(c, grad_output, a), centred, b)
 
 
 def running_update(running: Tensor, batch: Tensor, momentum: float | Tensor) -> Tensor:

@@ -1,0 +1,1 @@
+"""Losses: a file is a loss, from its derivation to its module."""
