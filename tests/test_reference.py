@@ -37,6 +37,7 @@ from manualnn.layers.conv import (
 )
 from manualnn.layers.linear import linear, linear_grad_bias, linear_grad_input, linear_grad_weight
 from manualnn.layers.pooling import Plane, Window, max_pool_forward, max_pool_grad_input
+from manualnn.losses.mse import mse_grad_input, mse_loss
 from manualnn.optim.sgd import sgd_update
 
 LINEAR = [(1, 1, 1), (1, 4, 3), (5, 3, 4), (0, 3, 2)]  # R, in, out
@@ -150,6 +151,15 @@ def test_squared_error():
     )
     assert reference.squared_error(prediction, target) == pytest.approx(loss.item(), rel=1e-14)
     assert_close(reference.squared_error_grad(prediction, target), grad)
+
+
+def test_squared_error_formulas():
+    prediction, target = random(0, 4, 3), random(1, 4, 3)
+    P, T, one = map(torch.from_numpy, (prediction, target, np.ones(())))
+    loss = mse_loss(P, T, reduction="sum").item()
+    assert loss == pytest.approx(reference.squared_error(prediction, target), rel=1e-14)
+    grad = mse_grad_input(one, P, T, None)
+    assert_close(grad, reference.squared_error_grad(prediction, target))
 
 
 def test_sgd_step():

@@ -25,6 +25,7 @@ from manualnn.layers.batchnorm import (
 from manualnn.layers.conv import Geometry, conv_forward, conv_grad_input, conv_grad_weight
 from manualnn.layers.linear import linear_grad_bias, linear_grad_input, linear_grad_weight
 from manualnn.layers.pooling import Plane, Window, max_pool_forward, max_pool_grad_input
+from manualnn.losses.mse import mse_grad_input
 
 EPS = 1e-5
 
@@ -92,6 +93,8 @@ def test_eq_25_and_30_print_a_norm_for_a_vector():
     assert np.shape(printed) == ()
     assert error(printed, expected) == pytest.approx(3.9, rel=0.05)
     assert_agrees(reference.squared_error_grad(prediction, target), expected)
+    by_layer = mse_grad_input(torch.tensor(1.0), tensor(prediction), tensor(target), None)
+    assert_agrees(by_layer, expected)
 
 
 def test_eq_26_to_28_are_schematic():
@@ -172,13 +175,13 @@ def grad_input_by_offset(
 
 
 def test_eq_39_forgets_the_stride():
-    x, weight, stride = random(0, 1, 2, 7, 7), random(1, 3, 2, 3, 3), 2
+    x, weight, stride = random(0, 1, 2, 5, 5), random(1, 3, 2, 3, 3), 2
     output = conv(x, weight, stride)
     printed = conv(x, weight)[:, :, : output.shape[2], : output.shape[3]]  # X[h' + j, w' + i]
     expected = torch.conv2d(torch.from_numpy(x), torch.from_numpy(weight), stride=stride).numpy()
     assert error(printed, expected) > 1
     assert_agrees(output, expected)
-    by_layer = conv_forward(tensor(x), tensor(weight), None, geometry(7, 3, stride))
+    by_layer = conv_forward(tensor(x), tensor(weight), None, geometry(5, 3, stride))
     assert_agrees(by_layer, expected)
 
     # By Eq. 37-38 the output (1, 1) rests on the window at (s, s), in the printed sum at (1, 1).
@@ -213,12 +216,12 @@ def test_eq_40_to_42_print_the_next_layers_weight():
 
 
 def test_eq_41_holds_for_stride_1_only():
-    x, weight, delta = random(0, 2, 2, 7, 7), random(1, 3, 2, 3, 3), random(2, 2, 3, 3, 3)
+    x, weight, delta = random(0, 2, 2, 5, 5), random(1, 3, 2, 3, 3), random(2, 2, 3, 2, 2)
     expected = derivative(lambda x: np.sum(delta * conv(x, weight, 2)), x)
-    assert error(grad_input_by_offset(delta, weight, (7, 7), 1), expected) > 1
-    assert_agrees(grad_input_by_offset(delta, weight, (7, 7), 2), expected)
-    assert_agrees(reference.conv_grad_input(delta, weight, (7, 7), 2), expected)
-    by_layer = conv_grad_input(tensor(delta), tensor(weight), geometry(7, 3, 2))
+    assert error(grad_input_by_offset(delta, weight, (5, 5), 1), expected) > 1
+    assert_agrees(grad_input_by_offset(delta, weight, (5, 5), 2), expected)
+    assert_agrees(reference.conv_grad_input(delta, weight, (5, 5), 2), expected)
+    by_layer = conv_grad_input(tensor(delta), tensor(weight), geometry(5, 3, 2))
     assert_agrees(by_layer, expected)
 
 
@@ -228,14 +231,14 @@ def test_eq_42_needs_a_dilated_delta_for_a_stride_above_1():
     def rotated(delta: np.ndarray, padding: int) -> np.ndarray:
         return conv(delta, weight[:, :, ::-1, ::-1].swapaxes(0, 1), 1, padding)
 
-    x, delta = random(1, 2, 2, 5, 5), random(2, 2, 3, 5, 5)
+    x, delta = random(1, 1, 2, 5, 5), random(2, 1, 3, 5, 5)
     expected = derivative(lambda x: np.sum(delta * conv(x, weight, 1, 1)), x)
     assert_agrees(rotated(delta, k - 1 - 1), expected)  # as printed: s = 1, p = 1
 
-    x, delta = random(1, 2, 2, 6, 6), random(2, 2, 3, 2, 2)
+    x, delta = random(1, 1, 2, 6, 6), random(2, 1, 3, 2, 2)
     expected = derivative(lambda x: np.sum(delta * conv(x, weight, 2)), x)
-    assert rotated(delta, k - 1).shape == (2, 2, 4, 4) != expected.shape
-    dilated = np.zeros((2, 3, 4, 4))  # a place for every output of stride 1
+    assert rotated(delta, k - 1).shape == (1, 2, 4, 4) != expected.shape
+    dilated = np.zeros((1, 3, 4, 4))  # a place for every output of stride 1
     dilated[:, :, ::2, ::2] = delta
     assert_agrees(rotated(dilated, k - 1), expected)
     assert not expected[:, :, 5].any()  # the last row is never reached
