@@ -175,13 +175,13 @@ def grad_input_by_offset(
 
 
 def test_eq_39_forgets_the_stride():
-    x, weight, stride = random(0, 1, 2, 5, 5), random(1, 3, 2, 3, 3), 2
+    x, weight, stride = random(0, 1, 2, 7, 7), random(1, 3, 2, 3, 3), 2
     output = conv(x, weight, stride)
     printed = conv(x, weight)[:, :, : output.shape[2], : output.shape[3]]  # X[h' + j, w' + i]
     expected = torch.conv2d(torch.from_numpy(x), torch.from_numpy(weight), stride=stride).numpy()
     assert error(printed, expected) > 1
     assert_agrees(output, expected)
-    by_layer = conv_forward(tensor(x), tensor(weight), None, geometry(5, 3, stride))
+    by_layer = conv_forward(tensor(x), tensor(weight), None, geometry(7, 3, stride))
     assert_agrees(by_layer, expected)
 
     # By Eq. 37-38 the output (1, 1) rests on the window at (s, s), in the printed sum at (1, 1).
