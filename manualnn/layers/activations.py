@@ -1,4 +1,4 @@
-"""Activations, element by element (report, sections 4.1.2 and 4.2.3).
+"""Activations, element by element (report, sections 4.1.1 and 4.2.3).
 
 Forward, Eq. 1 and 8-10::
 
@@ -20,7 +20,7 @@ The derivative by x is linear in what it is given, so one formula serves the rev
 cotangent, and the forward mode, with a tangent. As y is itself the output of the Function, higher
 orders follow from these products.
 
-Chosen: relu'(0) = 0, where Eq. 15 allows 0 or 1, as PyTorch does. Eq. 8 and 9 overflow in floating
+Chosen: relu'(0) = 0, where the text under Eq. 15 allows 0 or 1, as PyTorch does. Eq. 8 and 9 overflow in floating
 point for large |x| as printed; torch.sigmoid and torch.tanh do not.
 """
 

@@ -1,4 +1,4 @@
-"""Squared error (report, section 4.1.3).
+"""Squared error (report, section 4.1.2).
 
 Forward, Eq. 16, for each element, with an optional weight v::
 

@@ -1,0 +1,42 @@
+"""Cross-entropy: its table of settings, and what is its own."""
+
+import itertools
+
+import torch
+
+from tests.case import Case
+
+
+def _indices(shape=(5,), ignored=None):
+    def make():
+        target = torch.arange(shape.numel() if shape else 1).remainder(3).reshape(shape)
+        return target if ignored is None else torch.where(target == 0, ignored, target)
+
+    shape = torch.Size(shape)
+    return make
+
+
+def _probabilities(shape):
+    return lambda: torch.rand(shape, dtype=torch.float64).softmax(1).requires_grad_()
+
+
+_WEIGHT = torch.tensor([0.3, 1.2, 2.0])
+CASES = [
+    Case(
+        "CrossEntropyLoss",
+        {"reduction": reduction, "label_smoothing": smoothing, "weight": weight},
+        inputs,
+    )
+    for reduction, smoothing, weight, inputs in itertools.product(
+        ("mean", "sum", "none"),
+        (0.0, 0.2),
+        (None, _WEIGHT),
+        (((5, 3), _indices(ignored=-100)), ((4, 3, 2), _probabilities((4, 3, 2)))),
+    )
+] + [
+    Case("CrossEntropyLoss", {"ignore_index": 1}, ((2, 3, 2, 2), _indices((2, 2, 2)))),
+    Case("CrossEntropyLoss", {}, ((3,), _indices(()))),
+    Case("CrossEntropyLoss", {}, ((3,), (3,))),
+    Case("CrossEntropyLoss", {"ignore_index": 0}, ((1, 3), _indices((1,)))),
+    Case("CrossEntropyLoss", {"reduction": "sum"}, ((0, 3), _indices((0,)))),
+]
