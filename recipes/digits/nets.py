@@ -34,6 +34,21 @@ def fully_connected(layers: ModuleType) -> nn.Sequential:
     return net.extend([layers.BatchNorm1d(128), layers.Linear(128, CLASSES)])
 
 
+def small(layers: ModuleType) -> nn.Sequential:
+    """A small convolutional net: 9,546 parameters, images 28x28 in, 10 logits out."""
+    return nn.Sequential(
+        *_conv_norm_relu(layers, 1, 8),
+        *_conv_norm_relu(layers, 8, 12),
+        layers.MaxPool2d(2),
+        *_conv_norm_relu(layers, 12, 16),
+        *_conv_norm_relu(layers, 16, 16),
+        layers.MaxPool2d(2),
+        *_conv_norm_relu(layers, 16, 24),
+        layers.Flatten(),
+        layers.Linear(4 * 24, CLASSES),
+    )
+
+
 def _norm_conv_relu(layers: ModuleType, channels_in: int, channels_out: int) -> list[nn.Module]:
     return [
         layers.BatchNorm2d(channels_in),
@@ -42,4 +57,12 @@ def _norm_conv_relu(layers: ModuleType, channels_in: int, channels_out: int) -> 
     ]
 
 
-NETS = {"cnn": cnn, "fully_connected": fully_connected}
+def _conv_norm_relu(layers: ModuleType, channels_in: int, channels_out: int) -> list[nn.Module]:
+    return [
+        layers.Conv2d(channels_in, channels_out, 3, bias=False),
+        layers.BatchNorm2d(channels_out),
+        layers.ReLU(),
+    ]
+
+
+NETS = {"cnn": cnn, "fully_connected": fully_connected, "small": small}

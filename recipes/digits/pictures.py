@@ -59,13 +59,13 @@ def misread_digits(
     )
     rows = max(1, ceil(len(order) / COLUMNS))
     figure = new_figure(9, 0.6 + 1.45 * rows, title)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
     for axes in grid:
         axes.axis("off")
     for axes, index in zip(grid, order, strict=False):
         axes.imshow(images[index, 0].numpy(force=True), cmap="gray_r")
         axes.set_title(
-            f"{classes[labels[index]]} read as {classes[read[index]]}\n{sureness[index]:.0%}",
+            f"{classes[labels[index]]} read as {classes[read[index]]}\n{100 * sureness[index]:.0f} %",
             fontsize=8,
             color=INK,
         )
@@ -76,12 +76,14 @@ def kernels(weight: Tensor) -> Figure:
     """Draws the first layer's kernels (N, 1, k, k), or its rows (N, H * W) for square images."""
     side = round(weight[0].numel() ** 0.5)
     tiles = weight.detach().cpu().float().reshape(-1, 1, side, side)
-    mosaic = make_grid(tiles, nrow=2 * ceil(len(tiles) ** 0.5 / 2**0.5), padding=1, pad_value=nan)
+    columns = min(len(tiles), 16)
+    mosaic = make_grid(tiles, nrow=columns, padding=1, pad_value=nan)
     largest = tiles.abs().max().item()
-    figure = new_figure(8, 4.6, f"The first layer's {len(tiles)} kernels, {side} x {side}")
+    height = 1 + 8 * mosaic.shape[1] / mosaic.shape[2]
+    figure = new_figure(9, height, f"The first layer's {len(tiles)} kernels, {side} x {side}")
     axes = figure.subplots()
     drawn = axes.imshow(mosaic[0].numpy(), cmap="RdBu_r", vmin=-largest, vmax=largest)
-    figure.colorbar(drawn, ax=axes, shrink=0.6).outline.set_visible(False)
+    figure.colorbar(drawn, ax=axes, shrink=0.8, aspect=30).outline.set_visible(False)
     axes.axis("off")
     return figure
 
@@ -89,11 +91,11 @@ def kernels(weight: Tensor) -> Figure:
 def sheet(pictures: Sequence[Picture], probabilities: Tensor, classes: Sequence[str]) -> Figure:
     """Draws each picture beside what the net saw of it, under what was read and how surely."""
     rows = ceil(len(pictures) / CARDS)
-    figure = new_figure(10, 0.6 + 1.75 * rows, "What was read")
+    figure = new_figure(10, 0.6 + 1.6 * rows, "What was read")
     cards = figure.subfigures(rows, CARDS, squeeze=False).flat
     sureness, read = probabilities.max(1)
     for card, picture, digit, probability in zip(cards, pictures, read, sureness, strict=False):
-        card.suptitle(f"{classes[digit]}   {probability:.1%}", fontsize=11, color=INK)
+        card.suptitle(f"{classes[digit]}   {100 * probability:.1f} %", fontsize=11, color=INK)
         card.supxlabel(picture.path.name, fontsize=6, color=INK)
         for axes, image in zip(card.subplots(1, 2), (picture.original, picture.image), strict=True):
             axes.imshow(image, cmap="gray")
@@ -117,8 +119,8 @@ class Pictures(Callback):
         kernels(first).savefig(folder / "kernels.png")
 
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        metrics = Path(trainer.log_dir or trainer.default_root_dir) / "metrics.csv"
         for logger in trainer.loggers:
             logger.save()
-        if trainer.is_global_zero:
-            learning_curves(folder / "metrics.csv", "accuracy").savefig(folder / "curves.png")
+        if trainer.is_global_zero and metrics.exists():
+            learning_curves(metrics, "accuracy").savefig(metrics.with_name("curves.png"))
