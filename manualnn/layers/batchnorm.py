@@ -41,10 +41,9 @@ from torch import Tensor, nn
 from manualnn.autograd import Function, apply, is_batched
 
 
-def batch_norm_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
-    """mu and var of each channel (Eq. 52-53): (R, C, ...) -> twice (C), in float32 at least."""
-    var, mean = torch.var_mean(_at_least_float32(input), _sample_axes(input), correction=0)
-    return mean, var
+def channel_mean(input: Tensor) -> Tensor:
+    """1/n sum_{r, h, w} X (Eq. 52; Eq. 53 of a square): (R, C, ...) -> (C)."""
+    return input.mean(_sample_axes(input))
 
 
 def inverse_std(var: Tensor, eps: float) -> Tensor:
@@ -53,18 +52,11 @@ def inverse_std(var: Tensor, eps: float) -> Tensor:
 
 
 def batch_norm_forward(
-    input: Tensor,
-    mean: Tensor,
-    var: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    eps: float,
+    centred: Tensor, istd: Tensor, weight: Tensor | None, bias: Tensor | None
 ) -> Tensor:
-    """Y = gamma xhat + beta (Eq. 54-55), as one affine map per channel: (R, C, ...)."""
-    scale = _times(inverse_std(var, eps), weight)
-    shift = -mean * scale if bias is None else bias - mean * scale
-    x = _at_least_float32(input)
-    return torch.addcmul(_per_channel(shift, x), x, _per_channel(scale, x)).to(input.dtype)
+    """Y = gamma xhat + beta (Eq. 54-55), with xhat = (X - mu) istd: (R, C, ...)."""
+    scale = _per_channel(_times(istd, weight), centred)
+    return centred * scale if bias is None else torch.addcmul(_per_channel(bias, centred), centred, scale)
 
 
 def batch_norm_grad_bias(grad_output: Tensor) -> Tensor:
@@ -137,8 +129,12 @@ class BatchNormFunction(Function):
     def forward(
         input: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        mean, var = batch_norm_statistics(input)
-        return batch_norm_forward(input, mean, var, weight, bias, eps), mean, var
+        x = _at_least_float32(input)
+        mean = channel_mean(x)
+        centred = x - _per_channel(mean, x)
+        var = channel_mean(centred * centred)
+        output = batch_norm_forward(centred, inverse_std(var, eps), weight, bias)
+        return output.to(input.dtype), mean, var
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -202,7 +198,8 @@ class BatchNormGivenFunction(Function):
         bias: Tensor | None,
         eps: float,
     ) -> Tensor:
-        return batch_norm_forward(input, mean, var, weight, bias, eps)
+        centred = _at_least_float32(input) - _per_channel(mean, input)
+        return batch_norm_forward(centred, inverse_std(var, eps), weight, bias).to(input.dtype)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -10,13 +10,14 @@ Every kind of target is such a mass, with class weights w and label smoothing e 
     class index y:          m_c = w_c ((1 - e) [c = y] + e / C), and 0 where y is to be ignored
     class probabilities q:  m_c = w_c ((1 - e) q_c     + e / C)
 
-With d log p_c / dx_j = [c = j] - p_j (see softmax.py), and s = dL/dl_n from the reduction::
+With s = dL/dl_n from the reduction, l_n is a plain sum of products, and log p carries on to x by
+the backward pass of log-softmax (softmax.py)::
 
-    dL/dx_j = s (p_j sum_c m_c - m_j)
+    dL/dlog p_c = - s m_c,  so  dL/dx_j = s (p_j sum_c m_c - m_j)
     dL/dm_c = - s log p_c,  so  dL/dq_c = - s w_c (1 - e) log p_c
                                 dL/dw_c = - sum_n s ((1 - e) q_c + e / C) log p_c
 
-For plain class indices the first line is the well-known softmax minus one-hot, s (p - [j = y]).
+For plain class indices dL/dx is the well-known softmax minus one-hot, s (p - [j = y]).
 The mean divides by the sum of the weights w_y of the targets that count (class indices), or by the
 number of targets (probabilities). log p is computed by the package's own log-softmax, so that
 higher orders are by hand too. Source of the smoothing: Szegedy et al. 2016, arXiv 1512.00567.
@@ -34,7 +35,11 @@ import torch
 from torch import Tensor, nn
 
 from manualnn.autograd import Function, apply, autocast_float32
-from manualnn.layers.softmax import log_softmax
+from manualnn.layers.softmax import (
+    log_softmax,
+    log_softmax_grad_input,
+    log_softmax_tangent,
+)
 from manualnn.losses.reduction import named_reduction, reduce, reduce_grad
 
 
@@ -52,29 +57,39 @@ def smoothed(distribution: Tensor, smoothing: float, axis: int) -> Tensor:
     return (1 - smoothing) * distribution + smoothing / distribution.shape[axis]
 
 
-def cross_entropy_grad_input(log_p: Tensor, mass: Tensor, axis: int) -> Tensor:
-    """dl_n/dx_j = p_j sum_c m_c - m_j, all (N, C, ...)."""
-    return log_p.exp() * mass.sum(axis, keepdim=True) - mass
-
-
 def target_mass(
-    input: Tensor, target: Tensor, weight: Tensor | None, options: Options
-) -> tuple[Tensor, Tensor | None, Tensor | int]:
-    """What a target amounts to.
+    scale: Tensor, input: Tensor, target: Tensor, weight: Tensor | None, options: Options
+) -> Tensor:
+    """s m_c, with a scale s for each sample: (N, 1, ...) -> (N, C, ...).
 
-    Returns:
-        m (N, C, ...); which samples count (N, ...), or None if all do; what the mean divides by.
+    The scale comes first, so that an infinite one leaves the classes without mass at 0.
     """
-    axis = class_axis(input)
+    axis, smoothing = class_axis(input), options.label_smoothing
     weights = 1.0 if weight is None else over_classes(weight, input)
     if target.is_floating_point():
-        mass = weights * smoothed(target, options.label_smoothing, axis)
-        return mass, None, input.numel() // input.shape[axis]
-    counts = target != options.ignore_index
-    classes = torch.where(counts, target, 0).long().unsqueeze(axis)  # (N, 1, ...)
-    one_hot = torch.zeros_like(input).scatter(axis, classes, 1.0) * counts.unsqueeze(axis)
-    mass = weights * smoothed(one_hot, options.label_smoothing, axis) * counts.unsqueeze(axis)
-    return mass, counts, (weights * one_hot).sum()
+        return weights * (scale * smoothed(target, smoothing, axis))
+    counts, classes = counted_classes(target.unsqueeze(axis), options.ignore_index)
+    scale = torch.where(counts, scale, 0)
+    mass = torch.zeros_like(input).scatter(axis, classes, (1 - smoothing) * scale)
+    if smoothing > 0:
+        mass = mass + scale * (smoothing / input.shape[axis])
+    return weights * mass
+
+
+def mean_count(
+    input: Tensor, target: Tensor, weight: Tensor | None, options: Options
+) -> Tensor | int:
+    """What the mean divides by: the sum of w_y that count, or the number of distributions."""
+    if target.is_floating_point():
+        return input.numel() // input.shape[class_axis(input)]
+    counts, classes = counted_classes(target, options.ignore_index)
+    return (counts if weight is None else torch.where(counts, weight[classes], 0)).sum()
+
+
+def counted_classes(target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
+    """Which class indices count; and all of them, with 0 in place of those that do not."""
+    counts = target != ignore_index
+    return counts, torch.where(counts, target, 0).long()
 
 
 def class_axis(input: Tensor) -> int:
@@ -112,15 +127,14 @@ class CrossEntropyFunction(Function):
         needs_input, needs_target, needs_weight, _ = ctx.needs_input_grad
         options, axis = ctx.options, class_axis(input)
         log_p = log_softmax(input, axis)
-        mass, counts, count = target_mass(input, target, weight, options)
-        grad_loss = reduce_grad(grad_output, options.reduction, count)
-        if counts is not None:
-            grad_loss = torch.where(counts, grad_loss, 0)
+        count = mean_count(input, target, weight, options)
         samples = input.shape[:axis] + input.shape[axis + 1 :]
+        grad_loss = reduce_grad(grad_output, options.reduction, count)
         grad_loss = grad_loss.expand(samples).unsqueeze(axis)  # (N, 1, ...)
         grad_input = grad_target = grad_weight = None
         if needs_input:
-            grad_input = grad_loss * cross_entropy_grad_input(log_p, mass, axis)
+            grad_log_p = -target_mass(grad_loss, input, target, weight, options)
+            grad_input = log_softmax_grad_input(grad_log_p, log_p, axis)
         if needs_target:
             weights = 1.0 if weight is None else over_classes(weight, input)
             grad_target = -grad_loss * weights * (1 - options.label_smoothing) * log_p
@@ -137,8 +151,9 @@ class CrossEntropyFunction(Function):
         input, target, weight = ctx.saved_tensors
         options, axis = ctx.options, class_axis(input)
         log_p = log_softmax(input, axis)
-        mass, counts, count = target_mass(input, target, weight, options)
-        d_losses = (cross_entropy_grad_input(log_p, mass, axis) * d_input).sum(axis)
+        one = torch.ones_like(log_p.narrow(axis, 0, 1))
+        mass = target_mass(one, input, target, weight, options)
+        d_losses = -(mass * log_softmax_tangent(d_input, log_p, axis)).sum(axis)
         if target.is_floating_point():
             weights = 1.0 if weight is None else over_classes(weight, input)
             d_mass = weights * (1 - options.label_smoothing) * d_target
@@ -146,7 +161,7 @@ class CrossEntropyFunction(Function):
                 distribution = smoothed(target, options.label_smoothing, axis)
                 d_mass = d_mass + over_classes(d_weight, input) * distribution
             d_losses = d_losses - (d_mass * log_p).sum(axis)
-        return reduce(d_losses, options.reduction, count)
+        return reduce(d_losses, options.reduction, mean_count(input, target, weight, options))
 
 
 def cross_entropy(
