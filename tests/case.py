@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -25,7 +25,6 @@ class Case:
     inputs: tuple[tuple[int, ...] | Callable[[], Tensor], ...]
     training: bool = True
     memory_format: torch.memory_format = torch.contiguous_format
-    tags: frozenset[str] = field(default_factory=frozenset)
 
     def __str__(self) -> str:
         shapes = "x".join(map(str, self.inputs[0])) if isinstance(self.inputs[0], tuple) else "?"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -117,5 +118,15 @@ def _calls_to_autograd(seen: set[str]) -> Iterator[Callable[..., Any]]:
     grad = torch.autograd.grad
     with ExitStack() as stack:
         for name in _DIFFERENTIATES:
-            stack.enter_context(mock.patch(name, side_effect=lambda *_, n=name: seen.add(n)))
+            stack.enter_context(mock.patch(name, _recorded(name, seen)))
         yield grad
+
+
+def _recorded(name: str, seen: set[str]) -> Callable[..., Any]:
+    function = pkgutil.resolve_name(name)
+
+    def record_and_call(*args: Any, **kwargs: Any) -> Any:
+        seen.add(name)
+        return function(*args, **kwargs)
+
+    return record_and_call

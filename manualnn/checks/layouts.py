@@ -18,7 +18,7 @@ def layouts(values: Tensor) -> dict[str, Tensor]:
         stride 0, as the gradient of ``y.sum()`` does.
     """
     backwards = tuple(reversed(range(values.dim())))
-    spread = values.new_zeros(*(2 * size for size in values.shape))
+    spread = values.new_zeros([2 * size for size in values.shape])
     every_other = (slice(None, None, 2),) * values.dim()
     spread[every_other] = values
     made = {

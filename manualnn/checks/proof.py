@@ -57,6 +57,7 @@ def _two_orders(
     first = torch.autograd.grad(
         _first(function(*inputs)), variables, cotangent, create_graph=True, materialize_grads=True
     )
-    directions = [torch.ones_like(gradient) for gradient in first]
-    second = torch.autograd.grad(first, [*variables, cotangent], directions, materialize_grads=True)
+    again = [gradient for gradient in first if gradient.requires_grad]
+    directions = [torch.ones_like(gradient) for gradient in again]
+    second = torch.autograd.grad(again, [*variables, cotangent], directions, materialize_grads=True)
     return [*first, *second]

@@ -135,7 +135,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     """
     if not inplace:
         return apply(ReLUFunction, input)
-    if is_transformed():  # torch.func cannot follow a dirty tensor through a Function
+    if is_transformed() or torch.compiler.is_compiling():  # neither follows a dirty tensor
         return input.copy_(apply(ReLUFunction, input))
     return apply(ReLUInPlaceFunction, input)
 

@@ -88,8 +88,9 @@ def mean_count(
 
 def counted_classes(target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor]:
     """Which class indices count; and all of them, with 0 in place of those that do not."""
+    target = target.long()
     counts = target != ignore_index
-    return counts, torch.where(counts, target, 0).long()
+    return counts, torch.where(counts, target, 0)
 
 
 def class_axis(input: Tensor) -> int:
@@ -141,7 +142,7 @@ class CrossEntropyFunction(Function):
         if needs_weight:
             distribution = smoothed(target, options.label_smoothing, axis)
             by_sample = -grad_loss * distribution * log_p
-            grad_weight = by_sample.transpose(0, axis).flatten(1).sum(1)
+            grad_weight = by_sample.transpose(0, axis).unsqueeze(-1).flatten(1).sum(1)
         return grad_input, grad_target, grad_weight, None
 
     @staticmethod
@@ -195,17 +196,14 @@ def cross_entropy(
         RuntimeError: if shapes or dtypes do not fit, ``ignore_index`` is used with probabilities,
             or a gradient is asked for the class weights of class indices.
     """
-    reduction = named_reduction(size_average, reduce, reduction)
-    if weight is not None and weight.requires_grad and not target.is_floating_point():
-        raise RuntimeError(
-            "with class indices the class weights are constants, but weight has requires_grad=True;"
-            " pass weight.detach(), or class probabilities as the target"
-        )
+    options = Options(
+        ignore_index, named_reduction(size_average, reduce, reduction), label_smoothing
+    )
     if target.is_floating_point():
         input, target, weight = autocast_float32(input, target, weight)
     else:
         input, weight = autocast_float32(input, weight)
-    options = Options(ignore_index, reduction, label_smoothing)
+    _check(input, target, weight, options)
     try:
         return apply(CrossEntropyFunction, input, target, weight, options)
     except IndexError as error:
@@ -214,6 +212,40 @@ def cross_entropy(
             f"{error} With {classes} classes, a target is from 0 to {classes - 1}, or {ignore_index}"
             " to be ignored"
         ) from None
+
+
+def _check(input: Tensor, target: Tensor, weight: Tensor | None, options: Options) -> None:
+    if input.dim() == 0:
+        raise RuntimeError("expected an input (N, C, ...), or (C) for one sample, but got a number")
+    axis, is_indices = class_axis(input), not target.is_floating_point()
+    classes, samples = input.shape[axis], input.shape[:axis] + input.shape[axis + 1 :]
+    if target.shape != (samples if is_indices else input.shape):
+        mismatch = RuntimeError if target.shape[:1] == input.shape[:1] else ValueError
+        raise mismatch(
+            f"an input {tuple(input.shape)} needs a target of class indices {tuple(samples)} or of "
+            f"class probabilities {tuple(input.shape)}, but got {tuple(target.shape)} of "
+            f"{target.dtype}"
+        )
+    if not is_indices and options.ignore_index >= 0:
+        raise RuntimeError(
+            f"ignore_index={options.ignore_index} is for class indices, but the target has "
+            "class probabilities"
+        )
+    if not 0 <= options.label_smoothing <= 1:
+        raise RuntimeError(
+            f"label_smoothing must be from 0 to 1, but got {options.label_smoothing}"
+        )
+    if weight is None:
+        return
+    if weight.shape != (classes,):
+        raise RuntimeError(f"expected {classes} class weights, but got {tuple(weight.shape)}")
+    if is_indices and weight.dtype != input.dtype:
+        raise RuntimeError(f"weight should be {input.dtype} as the input is, but is {weight.dtype}")
+    if is_indices and weight.requires_grad:
+        raise RuntimeError(
+            "with class indices the class weights are constants, but weight requires a gradient; "
+            "pass weight.detach(), or class probabilities as the target"
+        )
 
 
 class CrossEntropyLoss(nn.CrossEntropyLoss):

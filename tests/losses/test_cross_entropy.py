@@ -4,6 +4,7 @@ import itertools
 
 import torch
 
+import manualnn
 from tests.case import Case
 
 
@@ -37,6 +38,15 @@ CASES = [
     Case("CrossEntropyLoss", {"ignore_index": 1}, ((2, 3, 2, 2), _indices((2, 2, 2)))),
     Case("CrossEntropyLoss", {}, ((3,), _indices(()))),
     Case("CrossEntropyLoss", {}, ((3,), (3,))),
-    Case("CrossEntropyLoss", {"ignore_index": 0}, ((1, 3), _indices((1,)))),
+    Case("CrossEntropyLoss", {"ignore_index": 0, "reduction": "sum"}, ((1, 3), _indices((1,)))),
     Case("CrossEntropyLoss", {"reduction": "sum"}, ((0, 3), _indices((0,)))),
 ]
+
+
+def test_when_all_are_ignored_the_mean_is_nan_and_its_gradient_zero():
+    for namespace in (manualnn, torch.nn):
+        x = torch.randn(2, 3, requires_grad=True)
+        loss = namespace.CrossEntropyLoss()(x, torch.tensor([-100, -100]))
+        loss.backward()
+        assert loss.isnan()
+        assert not x.grad.any()
