@@ -21,10 +21,11 @@ class RunningAverage(WeightAveraging):
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
         self.decay = decay
-        super().__init__(avg_fn=self._average)
+        super().__init__(avg_fn=self.average)
 
-    def _average(self, average: Tensor, current: Tensor, steps: Tensor) -> Tensor:
+    def average(self, average: Tensor, current: Tensor, steps: Tensor) -> Tensor:
+        """Returns the average after one more step, the current weights included."""
         if not average.is_floating_point():  # batch norm's count of batches
             return current
-        keep = min(self.decay, (1 + steps.item()) / (10 + steps.item()))
-        return torch.lerp(current, average, keep)
+        keep = ((1 + steps) / (10 + steps)).clamp(max=self.decay)
+        return torch.lerp(current, average, keep.to(current))

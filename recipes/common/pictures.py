@@ -36,10 +36,11 @@ def learning_curves(metrics: Path, score: str) -> Figure:
     losses, scores = figure.subplots(1, 2)
     for axes, quantity in ((losses, "loss"), (scores, score)):
         for part, color, name in (("train", ORANGE, "learning"), ("val", BLUE, "validation")):
-            column = f"{part}_{quantity}"
-            points = [(int(row["epoch"]) + 1, float(row[column])) for row in rows if row.get(column)]
-            if points:
-                axes.plot(*zip(*points, strict=True), "o-", color=color, markersize=3, label=name)
+            measured = [row for row in rows if row.get(f"{part}_{quantity}")]
+            if measured:
+                epochs = [int(row["epoch"]) + 1 for row in measured]
+                values = [float(row[f"{part}_{quantity}"]) for row in measured]
+                axes.plot(epochs, values, "o-", color=color, markersize=3, label=name)
         axes.set_title(quantity, color=INK, fontsize=10)
         axes.set_xlabel("epoch", color=INK)
         axes.spines[["top", "right"]].set_visible(False)

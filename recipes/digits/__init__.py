@@ -1,1 +1,1 @@
-"""Reading handwritten digits: ``python -m recipes.digits fit --config recipes/digits/configs/digits.yaml``."""
+"""Reading handwritten digits: ``python -m recipes.digits --help``."""

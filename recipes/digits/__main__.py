@@ -6,13 +6,14 @@ import logging
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch import Tensor
 
 from recipes.digits.data import Digits
 from recipes.digits.module import DigitReader
@@ -63,23 +64,19 @@ class DigitsCLI(LightningCLI):
             folder = {"save_dir": config.trainer.default_root_dir, "name": config.model.net}
             tensorboard = TensorBoardLogger(**folder)
             kwargs["logger"] = [tensorboard, CSVLogger(**folder, version=tensorboard.version)]
-        watched = "val_accuracy" if self.datamodule.validation else None  # None: the latest
-        self.trainer_defaults["callbacks"] = [
-            ModelCheckpoint(filename="best", monitor=watched, mode="max", save_last=True),
-            Pictures(),
-        ]
+        kept = [ModelCheckpoint(filename="last", enable_version_counter=False)]
+        if self.datamodule.validation:
+            kept.append(ModelCheckpoint(filename="best", monitor="val_accuracy", mode="max"))
+        self.trainer_defaults["callbacks"] = [*kept, Pictures(self.datamodule.classes)]
         return super().instantiate_trainer(**kwargs)
 
     def fit(self, **kwargs: Any) -> None:
-        """Trains; when interrupted, says where the best weights so far lie."""
+        """Trains; when interrupted, says which checkpoints are kept."""
         try:
             self.trainer.fit(**kwargs)
         except SystemExit:
-            checkpoints = self.trainer.checkpoint_callback
-            print(
-                f"interrupted; the best so far: {checkpoints.best_model_path or 'none'}, "
-                f"to go on from: {checkpoints.last_model_path or 'none'}"
-            )
+            paths = [callback.best_model_path for callback in self.trainer.checkpoint_callbacks]
+            print("interrupted; kept:", *filter(None, paths))
             raise
 
     def after_fit(self) -> None:
@@ -95,10 +92,11 @@ class DigitsCLI(LightningCLI):
         """Prints each picture's digit and probability, and draws them all on a sheet."""
         data = self.datamodule
         if data.pictures:
-            probabilities = torch.cat(self.trainer.predict(**kwargs))
+            probabilities = torch.cat(cast("list[Tensor]", self.trainer.predict(**kwargs)))
             for picture, shares in zip(data.pictures, probabilities, strict=True):
-                print(f"{picture.path}: {data.classes[shares.argmax()]} ({100 * shares.max():.1f} %)")
-            target = Path(self.trainer.log_dir) / "sheet.png"
+                digit = data.classes[int(shares.argmax())]
+                print(f"{picture.path}: {digit} ({100 * shares.max():.1f} %)")
+            target = Path(self.trainer.log_dir or ".") / "sheet.png"
             sheet(data.pictures, probabilities, data.classes).savefig(target)
             print(f"sheet: {target}")
         for path, reason in data.unreadable.items():

@@ -24,6 +24,7 @@ TORCHVISION = {
     "kmnist": datasets.KMNIST,
 }
 SPLIT_SEED = 0
+DISTORTION = RandomAffine()
 
 
 class ImageBatches(TensorDataset):
@@ -55,7 +56,7 @@ class Digits(LightningDataModule):
         download: bool = False,
         validation: int = 400,
         batch_size: int = 100,
-        augment: RandomAffine | None = RandomAffine(),
+        augment: RandomAffine | None = DISTORTION,
         pictures: Sequence[Path] = (),
     ) -> None:
         super().__init__()
@@ -94,7 +95,7 @@ class Digits(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         """Batches in an order that depends on the seed and the epoch alone."""
-        sampler = DistributedSampler(
+        sampler: Sampler[int] = DistributedSampler(
             self.learning_set,
             num_replicas=self.trainer.world_size,
             rank=self.trainer.global_rank,
@@ -122,7 +123,7 @@ class Digits(LightningDataModule):
             images = self.augment(images, torch.Generator().manual_seed(seed))
         return [images, *labels]
 
-    def _batches(self, images: ImageBatches, sampler: Sampler | None = None) -> DataLoader:
+    def _batches(self, images: ImageBatches, sampler: Sampler[int] | None = None) -> DataLoader:
         return DataLoader(
             images, batch_size=self.batch_size, sampler=sampler, collate_fn=lambda batch: batch
         )

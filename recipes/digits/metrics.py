@@ -10,6 +10,10 @@ from torchmetrics.utilities import dim_zero_cat
 class Misread(Metric):
     """Collects the images that were read wrongly, with their labels and probabilities."""
 
+    images: list[Tensor]
+    labels: list[Tensor]
+    probabilities: list[Tensor]
+
     def __init__(self) -> None:
         super().__init__()
         for name in ("images", "labels", "probabilities"):
@@ -24,4 +28,5 @@ class Misread(Metric):
 
     def compute(self) -> tuple[Tensor, Tensor, Tensor]:
         """Returns images (M, 1, 28, 28), labels (M) and probabilities (M, 10)."""
-        return tuple(map(dim_zero_cat, (self.images, self.labels, self.probabilities)))
+        images, labels = dim_zero_cat(self.images), dim_zero_cat(self.labels)
+        return images, labels, dim_zero_cat(self.probabilities)

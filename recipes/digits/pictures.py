@@ -6,15 +6,19 @@ from collections.abc import Sequence
 from math import ceil, nan
 from pathlib import Path
 
+import numpy as np
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from torch import Tensor
 from torchvision.utils import make_grid
 
 from recipes.common.pictures import INK, PALE, learning_curves, new_figure
+from recipes.digits.module import DigitReader
 from recipes.digits.reading import Picture
 
 COLUMNS = 8
@@ -31,7 +35,7 @@ def confusion_matrix(counts: Tensor, classes: Sequence[str]) -> Figure:
     for row, column in torch.cartesian_prod(*map(torch.arange, counts.shape)).tolist():
         if count := int(counts[row, column]):
             color = "white" if row == column else INK
-            axes.text(column, row, count, ha="center", va="center", color=color, fontsize=8)
+            axes.text(column, row, str(count), ha="center", va="center", color=color, fontsize=8)
     positions = range(len(classes))
     axes.set(xlabel="read as", ylabel="is")
     axes.set_xticks(positions, classes, rotation=90 if max(map(len, classes)) > 2 else 0)
@@ -53,22 +57,17 @@ def misread_digits(
         classes: Names of the classes.
     """
     sureness, read = probabilities.max(1)
-    order = sureness.argsort(descending=True)[:MOST_MISREAD].tolist()
-    title = f"{len(images)} misread" + (
-        f", the {MOST_MISREAD} surest" if len(images) > MOST_MISREAD else ""
-    )
-    rows = max(1, ceil(len(order) / COLUMNS))
-    figure = new_figure(9, 0.6 + 1.45 * rows, title)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).ravel()
-    for axes in grid:
-        axes.axis("off")
-    for axes, index in zip(grid, order, strict=False):
-        axes.imshow(images[index, 0].numpy(force=True), cmap="gray_r")
-        axes.set_title(
-            f"{classes[labels[index]]} read as {classes[read[index]]}\n{100 * sureness[index]:.0f} %",
-            fontsize=8,
-            color=INK,
-        )
+    order = sureness.argsort(descending=True)[:MOST_MISREAD]
+    title = f"{len(images)} misread"
+    if len(images) > MOST_MISREAD:
+        title += f", the {MOST_MISREAD} surest"
+    figure, axes = _page(1.15 * COLUMNS, 1.55 * max(1, ceil(len(order) / COLUMNS)), title)
+    for place, index in enumerate(order.tolist()):
+        left, top = 1.15 * (place % COLUMNS), 1.55 * (place // COLUMNS)
+        _draw(axes, images[index, 0].numpy(force=True), left, top + 0.4, "gray_r")
+        text = f"{classes[int(labels[index])]} read as {classes[int(read[index])]}\n"
+        text += f"{100 * sureness[index]:.0f} %"
+        axes.text(left + 0.5, top + 0.2, text, ha="center", va="center", fontsize=8, color=INK)
     return figure
 
 
@@ -90,33 +89,46 @@ def kernels(weight: Tensor) -> Figure:
 
 def sheet(pictures: Sequence[Picture], probabilities: Tensor, classes: Sequence[str]) -> Figure:
     """Draws each picture beside what the net saw of it, under what was read and how surely."""
-    rows = ceil(len(pictures) / CARDS)
-    figure = new_figure(10, 0.6 + 1.6 * rows, "What was read")
-    cards = figure.subfigures(rows, CARDS, squeeze=False).flat
-    sureness, read = probabilities.max(1)
-    for card, picture, digit, probability in zip(cards, pictures, read, sureness, strict=False):
-        card.suptitle(f"{classes[digit]}   {100 * probability:.1f} %", fontsize=11, color=INK)
-        card.supxlabel(picture.path.name, fontsize=6, color=INK)
-        for axes, image in zip(card.subplots(1, 2), (picture.original, picture.image), strict=True):
-            axes.imshow(image, cmap="gray")
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set_color(PALE)
+    columns = min(len(pictures), CARDS)
+    rows = ceil(len(pictures) / columns)
+    figure, axes = _page(2.4 * columns, 1.6 * rows, "What was read")
+    for place, (picture, shares) in enumerate(zip(pictures, probabilities, strict=True)):
+        left, top = 2.4 * (place % columns), 1.6 * (place // columns)
+        _draw(axes, picture.original, left, top + 0.3, "gray")
+        _draw(axes, picture.image, left + 1.05, top + 0.3, "gray")
+        reading = f"{classes[int(shares.argmax())]}   {100 * shares.max():.1f} %"
+        axes.text(left + 1, top + 0.15, reading, ha="center", va="center", color=INK)
+        name = picture.path.name
+        axes.text(left + 1, top + 1.4, name, ha="center", va="center", fontsize=6, color=INK)
     return figure
 
 
-class Pictures(Callback):
-    """Draws the run's pictures into its folder."""
+def _page(width: float, height: float, title: str) -> tuple[Figure, Axes]:
+    """Returns one plane of width x height inches to draw on, its corner (0, 0) above left."""
+    figure = new_figure(width + 0.3, height + 0.7, title)
+    axes = figure.subplots()
+    axes.set(xlim=(0, width), ylim=(height, 0), aspect="equal", autoscale_on=False)
+    axes.axis("off")
+    return figure, axes
 
-    def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
-        confusion, misread = module.confusion.compute(), module.misread.compute()
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
-        if not trainer.is_global_zero:
-            return
-        classes = trainer.datamodule.classes
-        confusion_matrix(confusion, classes).savefig(folder / "confusion.png")
-        misread_digits(*misread, classes).savefig(folder / "misread.png")
-        first = next(weight for weight in module.net.parameters() if weight.ndim > 1)
-        kernels(first).savefig(folder / "kernels.png")
+
+def _draw(axes: Axes, image: np.ndarray, left: float, top: float, colors: str) -> None:
+    """Draws an image, framed, in the middle of a square of one inch."""
+    height, width = np.array(image.shape) / max(image.shape)
+    left, top = left + (1 - width) / 2, top + (1 - height) / 2
+    axes.imshow(image, colors, extent=(left, left + width, top + height, top))
+    axes.add_patch(Rectangle((left, top), width, height, fill=False, edgecolor=PALE, linewidth=0.5))
+
+
+class Pictures(Callback):
+    """Draws the run's pictures into its folder.
+
+    Args:
+        classes: Names of the classes.
+    """
+
+    def __init__(self, classes: Sequence[str]) -> None:
+        self.classes = classes
 
     def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
         metrics = Path(trainer.log_dir or trainer.default_root_dir) / "metrics.csv"
@@ -124,3 +136,13 @@ class Pictures(Callback):
             logger.save()
         if trainer.is_global_zero and metrics.exists():
             learning_curves(metrics, "accuracy").savefig(metrics.with_name("curves.png"))
+
+    def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, DigitReader)
+        confusion, misread = module.confusion.compute(), module.misread.compute()
+        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        if trainer.is_global_zero:
+            first = next(weight for weight in module.net.parameters() if weight.ndim > 1)
+            confusion_matrix(confusion, self.classes).savefig(folder / "confusion.png")
+            misread_digits(*misread, self.classes).savefig(folder / "misread.png")
+            kernels(first).savefig(folder / "kernels.png")

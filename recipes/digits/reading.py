@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def read_pictures(paths: Sequence[Path]) -> tuple[list[Picture], dict[Path, str]
         The pictures that could be read, and why each of the others could not.
     """
     pictures, unreadable = [], {}
-    for path in (file for path in paths for file in _files(path)):
+    for path in chain.from_iterable(map(_files, paths)):
         try:
             original = read_gray(path)
             pictures.append(Picture(path, original, to_digit(original)))

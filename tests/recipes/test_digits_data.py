@@ -39,7 +39,9 @@ def test_refuses_to_set_aside_more_images_than_there_are(validation):
 
 
 def test_a_missing_folder_says_what_to_do(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no KMNIST in .*--data.download true.*--data.root"):
+    with pytest.raises(
+        FileNotFoundError, match=r"no KMNIST in .*--data.download true.*--data.root"
+    ):
         load("kmnist", tmp_path)
 
 

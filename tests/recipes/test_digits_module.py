@@ -52,7 +52,7 @@ class Interrupt(Callback):
 def train(folder, *callbacks: Callback, ckpt_path=None) -> DigitReader:
     seed_everything(1)
     module = DigitReader("fully_connected", "manual", channels_last=False)
-    checkpoints = ModelCheckpoint(folder, save_last=True)
+    checkpoints = ModelCheckpoint(folder, "last")
     trainer = Trainer(
         max_epochs=4,
         limit_train_batches=5,

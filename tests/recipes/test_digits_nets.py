@@ -9,9 +9,7 @@ from recipes.digits.nets import NETS
 
 
 @pytest.mark.parametrize("layers", [manualnn, nn], ids=["manual", "torch"])
-@pytest.mark.parametrize(
-    ("name", "parameters"), [("cnn", 154_764), ("fully_connected", 170_666)]
-)
+@pytest.mark.parametrize(("name", "parameters"), [("cnn", 154_764), ("fully_connected", 170_666)])
 def test_has_the_reports_number_of_parameters(name, parameters, layers):
     assert sum(weight.numel() for weight in NETS[name](layers).parameters()) == parameters
 
