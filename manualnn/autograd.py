@@ -37,7 +37,7 @@ dicts do not survive ``vmap`` and ``jvp`` together. Private names of torch live 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import torch
 from torch import Tensor
@@ -74,46 +74,61 @@ def apply(function: type[Function], *args: Any) -> Any:
         What ``forward`` returns: a tensor or a tuple of tensors.
 
     Raises:
-        TypeError: if a tensor is complex; the formulas are those of real functions.
+        NotImplementedError: if a tensor is complex; the formulas are those of real functions.
     """
     for arg in args:
         if isinstance(arg, Tensor) and arg.is_complex():
-            raise TypeError(
+            raise NotImplementedError(
                 f"this layer is derived for real numbers, but got a tensor of dtype {arg.dtype}; "
                 "split it with torch.view_as_real, or use the layer of torch.nn"
             )
+    rule: Any = function
     if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
-        function = function.forward_mode
+        rule = function.forward_mode
     device = args[0].device.type
-    if not torch.is_autocast_enabled(device):
-        return function.apply(*args)
+    if not _autocast_is_on(device):
+        return rule.apply(*args)
     with torch.autocast(device, enabled=False):
-        return function.apply(*args)
+        return rule.apply(*args)
 
 
 def autocast_lower(*tensors: Tensor | None) -> tuple[Any, ...]:
-    """Cast to autocast's low precision type where it is on, as torch does for products."""
-    return tuple(
+    """Cast to autocast's low precision type where it is on, as torch does for products.
+
+    Args:
+        *tensors: the factors of a product, input and weight, and a bias.
+
+    Raises:
+        RuntimeError: if their dtypes then differ.
+    """
+    cast = tuple(
         t.to(torch.get_autocast_dtype(t.device.type)) if _is_autocast(t) else t for t in tensors
     )
+    dtypes = [t.dtype for t in cast if t is not None]
+    if any(dtype != dtypes[0] for dtype in dtypes):
+        raise RuntimeError(f"input, weight and bias must have one dtype, but have {dtypes}")
+    return cast
 
 
 def autocast_float32(
     *tensors: Tensor | None, devices: tuple[str, ...] = ("cpu", "cuda")
 ) -> tuple[Any, ...]:
     """Cast to float32 where autocast is on, as torch does for losses, on the devices named."""
-    return tuple(
-        t.float() if _is_autocast(t) and t.device.type in devices else t for t in tensors
-    )
+    return tuple(t.float() if _is_autocast(t) and t.device.type in devices else t for t in tensors)
 
 
-def _is_autocast(tensor: Tensor | None) -> bool:
+def _is_autocast(tensor: Tensor | None) -> TypeGuard[Tensor]:
     """Whether autocast may cast this: never float64, never an integer."""
     return (
         tensor is not None
-        and torch.is_autocast_enabled(tensor.device.type)
         and tensor.dtype in (torch.float32, torch.float16, torch.bfloat16)
+        and _autocast_is_on(tensor.device.type)
     )
+
+
+def _autocast_is_on(device: str) -> bool:
+    """Whether autocast is on for this type of device; the meta device has none."""
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
 
 
 def is_transformed() -> bool:
@@ -143,7 +158,9 @@ def _forward_mode_sibling(function: type[Function], jvp: Any) -> type[torch.auto
         with forward_ad._set_fwd_grad_enabled(True):
             return jvp(_PrimalContext(ctx), *tangents)
 
-    sibling = type(function.__name__, (function,), {"setup_context": staticmethod(setup_context)})
+    sibling: Any = type(
+        function.__name__, (function,), {"setup_context": staticmethod(setup_context)}
+    )
     sibling.jvp = staticmethod(jvp_at_any_order)  # set here: in the body, it would be moved again
     return sibling
 

@@ -20,8 +20,8 @@ The derivative by x is linear in what it is given, so one formula serves the rev
 cotangent, and the forward mode, with a tangent. As y is itself the output of the Function, higher
 orders follow from these products.
 
-Chosen: relu'(0) = 0, where the text under Eq. 15 allows 0 or 1, as PyTorch does. Eq. 8 and 9 overflow in floating
-point for large |x| as printed; torch.sigmoid and torch.tanh do not.
+Chosen: relu'(0) = 0, where the text under Eq. 15 allows 0 or 1, as PyTorch does. Eq. 8 and 9
+overflow in floating point for large |x| as printed; torch.sigmoid and torch.tanh do not.
 """
 
 from __future__ import annotations
@@ -137,6 +137,12 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
         return apply(ReLUFunction, input)
     if is_transformed() or torch.compiler.is_compiling():  # neither follows a dirty tensor
         return input.copy_(apply(ReLUFunction, input))
+    owner = input if input._base is None else input._base
+    if owner.is_leaf and owner.requires_grad and torch.is_grad_enabled():
+        raise RuntimeError(
+            "inplace=True would overwrite a leaf that requires a gradient, or a view of one; use "
+            "inplace=False, or give it input.clone()"
+        )
     return apply(ReLUInPlaceFunction, input)
 
 

@@ -2,16 +2,16 @@
 
 Forward, per channel c, with n = R H W values in each; Eq. 52-55::
 
-    mu    = 1/n sum_{r, h, w} X                       xhat = (X - mu) istd,  istd = (var + eps)^(-1/2)
-    var   = 1/n sum_{r, h, w} (X - mu)^2              Y    = gamma xhat + beta
+    mu  = 1/n sum_{r, h, w} X                    xhat = (X - mu) istd,  istd = (var + eps)^(-1/2)
+    var = 1/n sum_{r, h, w} (X - mu)^2           Y    = gamma xhat + beta
 
 Let delta = dL/dY. X reaches L through xhat, and through mu and var of its whole channel. With the
 derivatives of the three (Eq. 60-64), dmu/dX = 1/n and dvar/dX = 2 (X - mu) / n, the chain rule
 gives::
 
-    dL/dbeta  = sum_{r, h, w} delta                                                          (Eq. 67)
-    dL/dgamma = sum_{r, h, w} delta xhat                                                     (Eq. 66)
-    dL/dX     = gamma istd (delta - dL/dbeta / n - xhat dL/dgamma / n)                       (Eq. 65)
+    dL/dbeta  = sum_{r, h, w} delta                                                      (Eq. 67)
+    dL/dgamma = sum_{r, h, w} delta xhat                                                 (Eq. 66)
+    dL/dX     = gamma istd (delta - dL/dbeta / n - xhat dL/dgamma / n)                   (Eq. 65)
 
 Eq. 65 takes from gamma istd delta its mean and its part along xhat: the two directions in which a
 change of X changes nothing. That is one affine map per channel, a delta + b (X - mu) + c.
@@ -56,7 +56,9 @@ def batch_norm_forward(
 ) -> Tensor:
     """Y = gamma xhat + beta (Eq. 54-55), with xhat = (X - mu) istd: (R, C, ...)."""
     scale = _per_channel(_times(istd, weight), centred)
-    return centred * scale if bias is None else torch.addcmul(_per_channel(bias, centred), centred, scale)
+    if bias is None:
+        return centred * scale
+    return torch.addcmul(_per_channel(bias, centred), centred, scale)
 
 
 def batch_norm_grad_bias(grad_output: Tensor) -> Tensor:
@@ -263,13 +265,15 @@ def batch_norm(
         bias: beta, (C), or None for 0.
         training: normalise by the batch's statistics instead of the running ones.
         momentum: alpha, the weight of the batch in the running statistics, from 0 to 1.
-        eps: added to the variance; above 0 in training.
+        eps: added to the variance; at least 0, and above 0 in training.
 
     Returns:
         Y, of the input's shape and dtype.
 
     Raises:
-        ValueError: in training, if eps <= 0 or a channel has one value only.
+        ValueError: if eps is too small, a channel has one value only in training, or one of the
+            running statistics is given and the other is not.
+        NotImplementedError: if the input does not hold floating-point numbers.
         RuntimeError: if sizes or dtypes do not fit, or statistics are missing in evaluation, or
             running statistics would be updated under ``torch.vmap``.
     """
@@ -300,15 +304,21 @@ def _check(
 ) -> None:
     if input.dim() < 2:
         raise RuntimeError(f"expected an input (R, C, ...), but got {tuple(input.shape)}")
-    if training and eps <= 0:
-        raise ValueError(f"eps must be above 0 in training, but got {eps}")
-    if training and input.numel() == input.shape[1]:
+    if not input.is_floating_point():
+        raise NotImplementedError(f"expected floating-point numbers, but got {input.dtype}")
+    if eps < 0 or (training and eps == 0):
+        least = "above 0 in training" if training else "at least 0"
+        raise ValueError(f"eps must be {least}, but got {eps}")
+    if training and input.numel() == input.shape[1] > 0:
         raise ValueError(
             "expected more than one value per channel in training, but got an input of size "
             f"{tuple(input.shape)}; use a larger batch, or evaluation mode"
         )
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError("running_mean and running_var are needed in evaluation, but got None")
+    if (running_mean is None) != (running_var is None):
+        missing = "running_mean" if running_mean is None else "running_var"
+        raise ValueError(f"expected both running statistics or none, but {missing} is None")
     values = {
         "running_mean": running_mean, "running_var": running_var, "weight": weight, "bias": bias
     }  # fmt: skip
@@ -326,6 +336,8 @@ def _check(
                 f"{name} should be {input.dtype} as the input is (or float32 with a half-precision "
                 f"input), but is {value.dtype}"
             )
+        if name.startswith("running") and value.requires_grad:
+            raise RuntimeError(f"{name} is a constant, but requires a gradient; pass it detached")
         if training and name.startswith("running") and is_batched(input) and not is_batched(value):
             raise RuntimeError(
                 f"torch.vmap maps over the input but not over {name}, which training updates; use "
@@ -340,10 +352,10 @@ class _HandDerivedBatchNorm(nn.modules.batchnorm._BatchNorm):
         """Y of Eq. 55; in training, updates the running statistics and counts the batch."""
         self._check_input_dim(input)
         tracks = self.training and self.track_running_stats
-        counts = tracks and self.num_batches_tracked is not None
-        momentum = 0.0 if self.momentum is None else self.momentum
-        if counts and self.momentum is None:  # the plain average of all batches so far
-            momentum = 1 / (self.num_batches_tracked + 1).to(self.running_mean.dtype)
+        seen = self.num_batches_tracked if tracks else None
+        momentum: float | Tensor = 0.0 if self.momentum is None else self.momentum
+        if self.momentum is None and seen is not None:  # the plain average of all batches so far
+            momentum = 1 / (seen + 1).double()
         uses_running = tracks or not self.training
         output = batch_norm(
             input,
@@ -355,8 +367,8 @@ class _HandDerivedBatchNorm(nn.modules.batchnorm._BatchNorm):
             momentum,
             self.eps,
         )
-        if counts:
-            self.num_batches_tracked.add_(1)
+        if seen is not None:
+            seen.add_(1)
         return output
 
 

@@ -6,24 +6,27 @@ dilation d; the report has d = 1 and no bias::
     Y[r, c', h', w'] = b[c'] + sum_{c, j, i} X[r, c, s h' + d j - p, s w' + d i - p] W[c', c, j, i]
     H' = floor((H + 2 p - d (k - 1) - 1) / s) + 1                                        (Eq. 34-36)
 
-Let delta = dL/dY. Three sums follow from the chain rule; they are one trilinear form
-T(X, W, delta) = sum delta[r, c', h', w'] W[c', c, j, i] X[r, c, h, w] over h = s h' + d j - p,
-w = s w' + d i - p, read three ways: Y is its derivative by delta, and ::
+Let delta = dL/dY. The chain rule gives one sum for each argument::
 
-    dL/dX[r, c, h, w]    = sum_{c', h', w'} W[c', c, j, i] delta[r, c', h', w']              (Eq. 41)
-                           over the h', w' for which j = (h + p - s h') / d and
-                           i = (w + p - s w') / d are whole numbers from 0 to k - 1
-    dL/dW[c', c, j, i]   = sum_{r, h', w'} delta[r, c', h', w'] X[r, c, s h' + d j - p, ...] (Eq. 43)
-    dL/db[c']            = sum_{r, h', w'} delta[r, c', h', w']
+    dL/dX[r, c, h, w]  = sum_{c', h', w'} W[c', c, j, i] delta[r, c', h', w']               (Eq. 41)
+                         over the h', w' for which j = (h + p - s h') / d and
+                         i = (w + p - s w') / d are whole numbers from 0 to k - 1
+    dL/dW[c', c, j, i] = sum_{r, h', w'} delta[r, c', h', w'] X[r, c, s h' + d j - p, ...]  (Eq. 43)
+    dL/db[c']          = sum_{r, h', w'} delta[r, c', h', w']
 
-* Eq. 42: dL/dX is the sliding product of delta, spread out by s and zero-padded by d (k - 1) - p,
-  with W rotated by 180 degrees. That is what ``torch.convolution(..., transposed=True)`` computes.
+* Eq. 42: dL/dX is the sliding product (cross-correlation) of delta, spread out by s and padded by
+  d (k - 1) - p zeros, with W rotated by 180 degrees, over c' instead of c. That is what
+  ``torch.convolution(..., transposed=True)`` computes.
 * Eq. 43: dL/dW is the sliding product of X with delta as the kernel. The batch takes the place of
   the channels that are summed over, and stride and dilation change places: a step of one along the
   kernel moves d along X, a step of one along delta moves s.
 
-As T is linear in each argument, the derivative of each of the three is made of the other two. So
-three Functions that call one another are closed under differentiation, at every order.
+Y, dL/dX and dL/dW are the three derivatives of one trilinear form, by delta, by X and by W::
+
+    T(X, W, delta) = <delta, Y(X, W)> = <X, dL/dX(delta, W)> = <W, dL/dW(X, delta)>
+
+so the derivative of each is made of the other two, with the new cotangent in the place that its
+result has. Three Functions that call one another are closed under differentiation, at every order.
 
 Corrected: Eq. 39 forgets the stride; Eq. 40 prints "h' + j = h" twice; Eq. 41 holds for s = 1 only
 and names W^(l+1) for the layer's own W^(l); Eq. 43 sums over c' and divides by R, and must not.
@@ -44,7 +47,7 @@ import torch
 from torch import Tensor, nn
 
 from manualnn.autograd import Function, apply, autocast_lower
-from manualnn.layers.geometry import Size, per_axis
+from manualnn.layers.geometry import Size, check_axes, per_axis
 from manualnn.layers.padding import pad
 
 
@@ -61,7 +64,7 @@ class Geometry:
 
     @property
     def unreached(self) -> tuple[int, ...]:
-        """How many rows (columns) at the end lie beyond the last step of the kernel."""
+        """How many rows (columns) of the padded input lie beyond the kernel's last step."""
         axes = zip(
             self.input_size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True
         )
@@ -80,24 +83,25 @@ def conv_forward(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: G
 def conv_grad_input(grad_output: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
     """dL/dX of Eq. 41-42: (R, C', H', W'), (C', C / groups, k, k) -> (R, C, H, W)."""
     stride, padding, dilation = geometry.stride, geometry.padding, geometry.dilation
+    output_padding, groups = geometry.unreached, geometry.groups  # makes H of H' again
     return torch.convolution(
-        grad_output, weight, None, stride, padding, dilation, True, geometry.unreached, geometry.groups
+        grad_output, weight, None, stride, padding, dilation, True, output_padding, groups
     )
 
 
 def conv_grad_weight(input: Tensor, grad_output: Tensor, geometry: Geometry) -> Tensor:
     """dL/dW of Eq. 43: (R, C, H, W), (R, C', H', W') -> (C', C / groups, k, k)."""
-    (rows, channels, *size), groups = input.shape, geometry.groups
+    (batch, channels, *size), groups = input.shape, geometry.groups
     stride, padding, dilation = geometry.stride, geometry.padding, geometry.dilation
     kernel = geometry.kernel_size
-    if rows == 0:
+    if batch == 0:  # torch has no sliding product over no channels
         return input.new_zeros(grad_output.shape[1], channels // groups, *kernel)
-    images = input.reshape(rows, groups, channels // groups, *size).transpose(0, 2)
-    images = images.reshape(channels // groups, groups * rows, *size)
+    images = input.reshape(batch, groups, channels // groups, *size)  # (R, groups, C / groups, ...)
+    images = images.transpose(0, 2).reshape(channels // groups, groups * batch, *size)
     deltas = grad_output.transpose(0, 1).contiguous()  # (C', R, H', W')
     product = torch.convolution(
         images, deltas, None, dilation, padding, stride, False, (0,) * len(stride), groups
-    )  # (C / groups, C', k, k), and longer than k where the stride left rows unreached
+    )  # (C / groups, C', >= k, >= k): beyond k there are steps to rows that the kernel never met
     for axis, k in enumerate(kernel, start=2):
         product = product.narrow(axis, 0, k)
     return product.transpose(0, 1).contiguous()  # (C', C / groups, k, k)
@@ -126,8 +130,12 @@ class ConvFunction(Function):
         input, weight = ctx.saved_tensors
         needs_input, needs_weight, needs_bias, _ = ctx.needs_input_grad
         return (
-            apply(ConvGradInputFunction, grad_output, weight, ctx.geometry) if needs_input else None,
-            apply(ConvGradWeightFunction, input, grad_output, ctx.geometry) if needs_weight else None,
+            apply(ConvGradInputFunction, grad_output, weight, ctx.geometry)
+            if needs_input
+            else None,
+            apply(ConvGradWeightFunction, input, grad_output, ctx.geometry)
+            if needs_weight
+            else None,
             conv_grad_bias(grad_output) if needs_bias else None,
             None,
         )
@@ -140,65 +148,65 @@ class ConvFunction(Function):
 
 
 class ConvGradInputFunction(Function):
-    """dL/dX of Eq. 41, linear in delta and in W."""
+    """dL/dX of Eq. 41, linear in delta and in W. Its cotangent has the shape of X."""
 
     @staticmethod
-    def forward(grad_output: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-        return conv_grad_input(grad_output, weight, geometry)
+    def forward(delta: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+        return conv_grad_input(delta, weight, geometry)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        grad_output, weight, ctx.geometry = inputs
-        needs_output, needs_weight, _ = ctx.needs_input_grad
-        ctx.save_for_backward(
-            grad_output if needs_weight else None, weight if needs_output else None
-        )
+        delta, weight, ctx.geometry = inputs
+        needs_delta, needs_weight, _ = ctx.needs_input_grad
+        ctx.save_for_backward(delta if needs_weight else None, weight if needs_delta else None)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        grad_output, weight = ctx.saved_tensors
-        needs_output, needs_weight, _ = ctx.needs_input_grad
+    def backward(ctx: Any, like_input: Tensor) -> tuple[Tensor | None, ...]:
+        delta, weight = ctx.saved_tensors
+        needs_delta, needs_weight, _ = ctx.needs_input_grad
         return (
-            apply(ConvFunction, grad, weight, None, ctx.geometry) if needs_output else None,
-            apply(ConvGradWeightFunction, grad, grad_output, ctx.geometry) if needs_weight else None,
+            apply(ConvFunction, like_input, weight, None, ctx.geometry) if needs_delta else None,
+            apply(ConvGradWeightFunction, like_input, delta, ctx.geometry)
+            if needs_weight
+            else None,
             None,
         )
 
     @staticmethod
-    def jvp(ctx: Any, d_grad_output: Tensor, d_weight: Tensor, _: None) -> Tensor:
-        grad_output, weight = ctx.saved_tensors
-        by_output = apply(ConvGradInputFunction, d_grad_output, weight, ctx.geometry)
-        return by_output + apply(ConvGradInputFunction, grad_output, d_weight, ctx.geometry)
+    def jvp(ctx: Any, d_delta: Tensor, d_weight: Tensor, _: None) -> Tensor:
+        delta, weight = ctx.saved_tensors
+        by_delta = apply(ConvGradInputFunction, d_delta, weight, ctx.geometry)
+        return by_delta + apply(ConvGradInputFunction, delta, d_weight, ctx.geometry)
 
 
 class ConvGradWeightFunction(Function):
-    """dL/dW of Eq. 43, linear in X and in delta."""
+    """dL/dW of Eq. 43, linear in X and in delta. Its cotangent has the shape of W."""
 
     @staticmethod
-    def forward(input: Tensor, grad_output: Tensor, geometry: Geometry) -> Tensor:
-        return conv_grad_weight(input, grad_output, geometry)
+    def forward(input: Tensor, delta: Tensor, geometry: Geometry) -> Tensor:
+        return conv_grad_weight(input, delta, geometry)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        input, grad_output, ctx.geometry = inputs
-        needs_input, needs_output, _ = ctx.needs_input_grad
-        ctx.save_for_backward(input if needs_output else None, grad_output if needs_input else None)
+        input, delta, ctx.geometry = inputs
+        needs_input, needs_delta, _ = ctx.needs_input_grad
+        ctx.save_for_backward(input if needs_delta else None, delta if needs_input else None)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        input, grad_output = ctx.saved_tensors
-        needs_input, needs_output, _ = ctx.needs_input_grad
+    def backward(ctx: Any, like_weight: Tensor) -> tuple[Tensor | None, ...]:
+        (input, delta), geometry = ctx.saved_tensors, ctx.geometry
+        needs_input, needs_delta, _ = ctx.needs_input_grad
         return (
-            apply(ConvGradInputFunction, grad_output, grad, ctx.geometry) if needs_input else None,
-            apply(ConvFunction, input, grad, None, ctx.geometry) if needs_output else None,
+            apply(ConvGradInputFunction, delta, like_weight, geometry) if needs_input else None,
+            apply(ConvFunction, input, like_weight, None, geometry) if needs_delta else None,
             None,
         )
 
     @staticmethod
-    def jvp(ctx: Any, d_input: Tensor, d_grad_output: Tensor, _: None) -> Tensor:
-        input, grad_output = ctx.saved_tensors
-        by_input = apply(ConvGradWeightFunction, d_input, grad_output, ctx.geometry)
-        return by_input + apply(ConvGradWeightFunction, input, d_grad_output, ctx.geometry)
+    def jvp(ctx: Any, d_input: Tensor, d_delta: Tensor, _: None) -> Tensor:
+        input, delta = ctx.saved_tensors
+        by_input = apply(ConvGradWeightFunction, d_input, delta, ctx.geometry)
+        return by_input + apply(ConvGradWeightFunction, input, d_delta, ctx.geometry)
 
 
 def conv1d(
@@ -266,24 +274,37 @@ def _conv(
     dilation: Size,
     groups: int,
 ) -> Tensor:
+    check_axes(input, axes)
     if input.dim() == axes + 1:
         batch = _conv(axes, input.unsqueeze(0), weight, bias, stride, padding, dilation, groups)
         return batch.squeeze(0)
-    if input.dim() != axes + 2 or weight.dim() != axes + 2:
-        raise RuntimeError(
-            f"expected an input with {axes + 1} (one sample) or {axes + 2} (batch) dimensions and "
-            f"a weight with {axes + 2}, but got {tuple(input.shape)} and {tuple(weight.shape)}"
-        )
+    _check_channels(input, weight, axes, groups)
     input, weight, bias = autocast_lower(input, weight, bias)
     kernel_size = tuple(weight.shape[2:])
-    stride, dilation = per_axis(stride, axes, "stride"), per_axis(dilation, axes, "dilation")
+    stride = per_axis(stride, axes, "stride", least=1)
+    dilation = per_axis(dilation, axes, "dilation", least=1)
     if isinstance(padding, str):
         padding, uneven = _named_padding(padding, kernel_size, stride, dilation)
         input = pad(input, uneven) if any(uneven) else input
-    padding = per_axis(padding, axes, "padding")
+    padding = per_axis(padding, axes, "padding", least=0)
     input_size = tuple(input.shape[2:])
     geometry = Geometry(input_size, kernel_size, stride, padding, dilation, groups)
     return apply(ConvFunction, input, weight, bias, geometry)
+
+
+def _check_channels(input: Tensor, weight: Tensor, axes: int, groups: int) -> None:
+    if weight.dim() != axes + 2:
+        raise RuntimeError(f"expected {axes + 2} axes in weight, but got {tuple(weight.shape)}")
+    if groups < 1 or weight.shape[0] % groups != 0:
+        raise RuntimeError(
+            f"groups must be at least 1 and divide the weight's {weight.shape[0]} output channels, "
+            f"but got {groups}"
+        )
+    if input.shape[1] != weight.shape[1] * groups:
+        raise RuntimeError(
+            f"expected {weight.shape[1] * groups} channels in the input, with groups={groups} and "
+            f"a weight {tuple(weight.shape)}, but got an input {tuple(input.shape)}"
+        )
 
 
 def _named_padding(
@@ -305,11 +326,12 @@ class _HandDerivedConv(nn.modules.conv._ConvNd):
     """The forward pass of Conv1d, Conv2d and Conv3d; all else is torch.nn's."""
 
     def forward(self, input: Tensor) -> Tensor:
+        axes = len(self.kernel_size)
         padding: Size | str = self.padding
         if self.padding_mode != "zeros":
+            check_axes(input, axes)
             input = pad(input, tuple(self._reversed_padding_repeated_twice), self.padding_mode)
             padding = 0
-        axes = len(self.kernel_size)
         options = (self.stride, padding, self.dilation, self.groups)
         return _conv(axes, input, self.weight, self.bias, *options)
 

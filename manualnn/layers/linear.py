@@ -59,7 +59,9 @@ class LinearFunction(Function):
         return torch.nn.functional.linear(input, weight, bias)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor) -> None:
+    def setup_context(
+        ctx: Any, inputs: tuple[Tensor, Tensor, Tensor | None], output: Tensor
+    ) -> None:
         input, weight, _ = inputs
         needs_input, needs_weight, _ = ctx.needs_input_grad
         ctx.save_for_backward(input if needs_weight else None, weight if needs_input else None)
@@ -81,9 +83,40 @@ class LinearFunction(Function):
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """:func:`torch.nn.functional.linear` with the report's backward pass (Eq. 7, 31-33).
+
+    Args:
+        input: (..., in).
+        weight: (out, in); or (in), for an output without an axis of its own.
+        bias: (out), or None.
+
+    Returns:
+        Y = X W^T + b, (..., out).
+
+    Raises:
+        RuntimeError: if shapes or dtypes do not fit each other.
+    """
+    if weight.dim() not in (1, 2) or input.shape[-1:] != weight.shape[-1:]:
+        raise RuntimeError(
+            "expected an input (..., in) and a weight (out, in) or (in), but got "
+            f"{tuple(input.shape)} and {tuple(weight.shape)}"
+        )
+    if weight.dim() == 1:
+        return linear(input, weight.unsqueeze(0), bias).squeeze(-1)
+    if bias is not None and (bias.dim() > 1 or bias.numel() not in (1, weight.shape[0])):
+        raise RuntimeError(f"expected a bias ({weight.shape[0]},), but got {tuple(bias.shape)}")
     return apply(LinearFunction, *autocast_lower(input, weight, bias))
 
 
 class Linear(nn.Linear):
+    """:class:`torch.nn.Linear` with the report's backward pass: (..., in) -> (..., out).
+
+    Same arguments, initialisation, state_dict and errors as its twin. Source: Eq. 7 and 31-33.
+
+    >>> Linear(3, 4)(torch.randn(5, 3)).shape
+    torch.Size([5, 4])
+    """
+
     def forward(self, input: Tensor) -> Tensor:
+        """Y of Eq. 7."""
         return linear(input, self.weight, self.bias)

@@ -118,4 +118,10 @@ def pad(input: Tensor, amounts: tuple[int, ...], mode: str = "constant") -> Tens
         RuntimeError: if an amount does not fit the axis.
         NotImplementedError: if the mode is unknown.
     """
+    for axis, pair in enumerate(zip(amounts[::2], amounts[1::2], strict=True), start=1):
+        if mode == "circular" and max(pair) > input.shape[-axis]:
+            raise RuntimeError(
+                f"circular padding can add at most the axis once, {input.shape[-axis]} elements of "
+                f"an input {tuple(input.shape)}, but got {pair}"
+            )
     return apply(PadFunction, input, Padding(tuple(amounts), mode))

@@ -9,7 +9,7 @@ what lies outside X is never the maximum::
 Y moves with the one neuron that was the maximum and with no other (Eq. 50), whose place in the
 plane is m[r, c, h', w']. A neuron may win several overlapping windows, so with delta = dL/dY::
 
-    dL/dX[r, c, h, w] = sum_{h', w': m[r, c, h', w'] = (h, w)} delta[r, c, h', w']           (Eq. 51)
+    dL/dX[r, c, h, w] = sum_{h', w': m[r, c, h', w'] = (h, w)} delta[r, c, h', w']          (Eq. 51)
 
 This scatters delta to the places m. It is linear in delta, and its adjoint gathers from them,
 v[r, c, m[r, c, h', w']]: the forward mode of max-pooling itself. Two Functions that call one
@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from manualnn.autograd import Function, apply
-from manualnn.layers.geometry import Size, per_axis
+from manualnn.layers.geometry import Size, check_axes, per_axis
 
 
 @dataclass(frozen=True)
@@ -228,16 +228,12 @@ def _max_pool(
     ceil_mode: bool,
     return_indices: bool,
 ) -> Tensor | tuple[Tensor, Tensor]:
-    if input.dim() not in (axes + 1, axes + 2):
-        raise RuntimeError(
-            f"expected an input with {axes + 1} (one sample) or {axes + 2} (batch) dimensions, "
-            f"but got {tuple(input.shape)}"
-        )
+    check_axes(input, axes)
     window = Window(
-        size=per_axis(kernel_size, axes, "kernel_size"),
-        stride=per_axis(kernel_size if stride is None else stride, axes, "stride"),
-        padding=per_axis(padding, axes, "padding"),
-        dilation=per_axis(dilation, axes, "dilation"),
+        size=per_axis(kernel_size, axes, "kernel_size", least=1),
+        stride=per_axis(kernel_size if stride is None else stride, axes, "stride", least=1),
+        padding=per_axis(padding, axes, "padding", least=0),
+        dilation=per_axis(dilation, axes, "dilation", least=1),
         ceil_mode=ceil_mode,
     )
     one_sample = input.dim() == axes + 1

@@ -5,8 +5,9 @@ Forward, along one axis (the report uses it at the end of its networks, without 
     softmax:      p_i = exp(x_i) / sum_j exp(x_j)
     log-softmax:  y_i = x_i - log sum_j exp(x_j)
 
-Every x_j reaches every output through the sum. With dp_i/dx_j = p_i ([i = j] - p_j), and
-dy_i/dx_j = [i = j] - p_j, the chain rule over all i (Eq. 22-24) gives, with delta = dL/dp or dL/dy::
+Every x_j reaches every output through the sum. With dp_i/dx_j = p_i ([i = j] - p_j) and
+dy_i/dx_j = [i = j] - p_j, the chain rule over all i (Eq. 22-24) gives, for delta = dL/dp or
+dL/dy::
 
     softmax:      dL/dx_j = p_j (delta_j - sum_i delta_i p_i)
     log-softmax:  dL/dx_j = delta_j - p_j sum_i delta_i,             p = exp(y)
@@ -103,6 +104,7 @@ def softmax(
 
     Raises:
         IndexError: if the axis does not exist.
+        NotImplementedError: if the numbers are not floating-point ones.
     """
     return _along(SoftmaxFunction, input, dim, _stacklevel, dtype)
 
@@ -129,7 +131,10 @@ def _along(
             stacklevel=stacklevel,
         )
     (input,) = autocast_float32(input, devices=("cuda",))
-    return apply(function, input if dtype is None else input.to(dtype), dim)
+    input = input if dtype is None else input.to(dtype)
+    if not input.is_floating_point():
+        raise NotImplementedError(f"expected floating-point numbers, but got {input.dtype}")
+    return apply(function, input, dim)
 
 
 class Softmax(nn.Softmax):

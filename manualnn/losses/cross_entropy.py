@@ -209,14 +209,16 @@ def cross_entropy(
     except IndexError as error:
         classes = input.shape[class_axis(input)]
         raise IndexError(
-            f"{error} With {classes} classes, a target is from 0 to {classes - 1}, or {ignore_index}"
-            " to be ignored"
+            f"{error} With {classes} classes, a target is from 0 to {classes - 1}, or "
+            f"{ignore_index} to be ignored"
         ) from None
 
 
 def _check(input: Tensor, target: Tensor, weight: Tensor | None, options: Options) -> None:
     if input.dim() == 0:
         raise RuntimeError("expected an input (N, C, ...), or (C) for one sample, but got a number")
+    if not input.is_floating_point():
+        raise NotImplementedError(f"expected floating-point numbers, but got {input.dtype}")
     axis, is_indices = class_axis(input), not target.is_floating_point()
     classes, samples = input.shape[axis], input.shape[:axis] + input.shape[axis + 1 :]
     if target.shape != (samples if is_indices else input.shape):

@@ -36,7 +36,9 @@ def squared_error(input: Tensor, target: Tensor, weight: Tensor | None) -> Tenso
     return difference * difference if weight is None else difference * difference * weight
 
 
-def mse_grad_input(grad_loss: Tensor, input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+def mse_grad_input(
+    grad_loss: Tensor, input: Tensor, target: Tensor, weight: Tensor | None
+) -> Tensor:
     """2 s v (yhat - y) (Eq. 30), element by element; s is broadcast."""
     grad_input = 2 * grad_loss * (input - target)
     return grad_input if weight is None else grad_input * weight
@@ -83,7 +85,9 @@ class MSEFunction(Function):
         )
 
     @staticmethod
-    def jvp(ctx: Any, d_input: Tensor, d_target: Tensor, d_weight: Tensor | None, _: None) -> Tensor:
+    def jvp(
+        ctx: Any, d_input: Tensor, d_target: Tensor, d_weight: Tensor | None, _: None
+    ) -> Tensor:
         input, target, weight = ctx.saved_tensors
         count = input.numel() if weight is None else weight.sum()
         one = torch.ones_like(input)
@@ -119,6 +123,7 @@ def mse_loss(
     Raises:
         ValueError: if the reduction is unknown or the weight has not the input's shape.
         RuntimeError: if the shapes cannot be broadcast.
+        NotImplementedError: if neither input nor target holds floating-point numbers.
     """
     if target.shape != input.shape:
         warnings.warn(
@@ -132,7 +137,10 @@ def mse_loss(
             f"the weight's shape {tuple(weight.shape)} must be the input's {tuple(input.shape)}"
         )
     input, target, weight = autocast_float32(input, target, weight)
-    input, target = torch.broadcast_tensors(input, target)
+    dtype = torch.promote_types(input.dtype, target.dtype)
+    if not dtype.is_floating_point:
+        raise NotImplementedError(f"expected floating-point numbers, but got {dtype}")
+    input, target = torch.broadcast_tensors(input.to(dtype), target.to(dtype))
     if weight is not None:
         weight = weight.expand_as(input)
     return apply(MSEFunction, input, target, weight, reduction)
