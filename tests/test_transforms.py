@@ -12,6 +12,7 @@ from manualnn.checks import difference_quotient
 from tests.case import call, function_of
 from tests.tables import CASES, one_of_each
 
+
 def _scalar(module, inputs):
     """A curved scalar function of a short vector v: the layer at a point that v moves about."""
     function, parameters = function_of(module)

@@ -16,10 +16,24 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 # What moves, casts or copies values without computing any.
 VIEWS = frozenset(
-    "AccumulateGrad AliasBackward0 AsStridedBackward0 CloneBackward0 ExpandBackward0 "
-    "PermuteBackward0 ReshapeAliasBackward0 SqueezeBackward0 SqueezeBackward1 SqueezeBackward2 "
-    "TBackward0 ToCopyBackward0 TransposeBackward0 UnsafeViewBackward0 UnsqueezeBackward0 "
-    "ViewBackward0".split()
+    {
+        "AliasBackward0",
+        "AsStridedBackward0",
+        "CloneBackward0",
+        "ExpandBackward0",
+        "PermuteBackward0",
+        "ReshapeAliasBackward0",
+        "SqueezeBackward0",
+        "SqueezeBackward1",
+        "SqueezeBackward2",
+        "TBackward0",
+        "ToCopyBackward0",
+        "TransposeBackward0",
+        "UnsafeViewBackward0",
+        "UnsqueezeBackward0",
+        "ViewBackward0",
+        "torch::autograd::AccumulateGrad",
+    }
 )
 
 _DIFFERENTIATES = (
@@ -52,9 +66,7 @@ def backward_operations(
     cotangent = torch.randn_like(outputs)
     seen: set[str] = set()
     with _calls_to_autograd(seen) as grad, _Dispatched(seen), _profiled(seen):
-        first = grad(
-            outputs, inputs, cotangent, create_graph=create_graph, allow_unused=True
-        )
+        first = grad(outputs, inputs, cotangent, create_graph=create_graph, allow_unused=True)
         again = [g for g in first if g is not None and g.requires_grad]
         if create_graph and again:
             cotangents = [torch.randn_like(g) for g in again]
@@ -87,8 +99,7 @@ def foreign_nodes(output: Tensor, own: type[torch.autograd.Function]) -> set[str
     return {
         node.name()
         for node in graph_nodes(output)
-        if node.name() not in VIEWS and "torch::autograd::AccumulateGrad" not in node.name()
-        and not issubclass(getattr(node, "_forward_cls", object), own)
+        if node.name() not in VIEWS and not issubclass(getattr(node, "_forward_cls", object), own)
     }
 
 

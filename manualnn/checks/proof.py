@@ -39,9 +39,9 @@ def prove(
         expected = _two_orders(function, inputs, cotangent.contiguous())
         returned = _two_orders(function, inputs, cotangent)
         for actual, truth in zip(returned, expected, strict=True):
-            torch.testing.assert_close(
-                actual, truth, rtol=1e-10, atol=1e-10, msg=lambda m, n=name: f"{n} cotangent: {m}"
-            )
+            distance = (actual - truth).abs().max() if truth.numel() else 0
+            if not distance <= 1e-10:
+                raise AssertionError(f"{name} cotangent: a gradient is {distance:.2e} off")
 
 
 def _first(outputs: Any) -> Tensor:

@@ -162,13 +162,11 @@ class ConvGradInputFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, like_input: Tensor) -> tuple[Tensor | None, ...]:
-        delta, weight = ctx.saved_tensors
+        (delta, weight), geometry = ctx.saved_tensors, ctx.geometry
         needs_delta, needs_weight, _ = ctx.needs_input_grad
         return (
-            apply(ConvFunction, like_input, weight, None, ctx.geometry) if needs_delta else None,
-            apply(ConvGradWeightFunction, like_input, delta, ctx.geometry)
-            if needs_weight
-            else None,
+            apply(ConvFunction, like_input, weight, None, geometry) if needs_delta else None,
+            apply(ConvGradWeightFunction, like_input, delta, geometry) if needs_weight else None,
             None,
         )
 

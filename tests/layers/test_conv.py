@@ -39,7 +39,9 @@ CASES = [
     _case(2, (0, 2, 4, 4), padding=1, padding_mode="reflect"),
     _case(3, (1, 2, 3, 3, 4)),
     _case(3, (2, 3, 3, 3), kernel_size=2, padding="same", groups=2),
-    _case(3, (1, 2, 4, 4, 3), kernel_size=(3, 2, 1), stride=(2, 1, 1), padding=1, dilation=(1, 2, 1)),
+    _case(
+        3, (1, 2, 4, 4, 3), kernel_size=(3, 2, 1), stride=(2, 1, 1), padding=1, dilation=(1, 2, 1)
+    ),
     _case(3, (1, 2, 3, 2, 2), kernel_size=2, padding=1, padding_mode="circular"),
     _case(3, (1, 2, 3, 2, 2), kernel_size=2, padding=1, padding_mode="reflect"),
     _case(3, (1, 2, 2, 2, 2), kernel_size=2, padding=(1, 0, 2), padding_mode="replicate"),
