@@ -127,15 +127,11 @@ class ConvFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        input, weight = ctx.saved_tensors
+        (input, weight), geometry = ctx.saved_tensors, ctx.geometry
         needs_input, needs_weight, needs_bias, _ = ctx.needs_input_grad
         return (
-            apply(ConvGradInputFunction, grad_output, weight, ctx.geometry)
-            if needs_input
-            else None,
-            apply(ConvGradWeightFunction, input, grad_output, ctx.geometry)
-            if needs_weight
-            else None,
+            apply(ConvGradInputFunction, grad_output, weight, geometry) if needs_input else None,
+            apply(ConvGradWeightFunction, input, grad_output, geometry) if needs_weight else None,
             conv_grad_bias(grad_output) if needs_bias else None,
             None,
         )
