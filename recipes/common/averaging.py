@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import WeightAveraging
 from torch import Tensor
 
@@ -22,6 +23,12 @@ class RunningAverage(WeightAveraging):
             raise ValueError(f"decay must be at least 0 and below 1, got {decay}")
         self.decay = decay
         super().__init__(avg_fn=self.average)
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Copies the module to hold the average, without the trainer and all that it holds."""
+        pl_module.trainer = None
+        super().setup(trainer, pl_module, stage)
+        pl_module.trainer = trainer
 
     def average(self, average: Tensor, current: Tensor, steps: Tensor) -> Tensor:
         """Returns the average after one more step, the current weights included."""

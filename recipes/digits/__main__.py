@@ -64,10 +64,12 @@ class DigitsCLI(LightningCLI):
             folder = {"save_dir": config.trainer.default_root_dir, "name": config.model.net}
             tensorboard = TensorBoardLogger(**folder)
             kwargs["logger"] = [tensorboard, CSVLogger(**folder, version=tensorboard.version)]
-        kept = [ModelCheckpoint(filename="last", enable_version_counter=False)]
+        self.checkpoints = [ModelCheckpoint(filename="last", enable_version_counter=False)]
         if self.datamodule.validation:
-            kept.append(ModelCheckpoint(filename="best", monitor="val_accuracy", mode="max"))
-        self.trainer_defaults["callbacks"] = [*kept, Pictures(self.datamodule.classes)]
+            best = ModelCheckpoint(filename="best", monitor="val_accuracy", mode="max")
+            self.checkpoints.append(best)
+        pictures = Pictures(self.datamodule.classes)
+        self.trainer_defaults["callbacks"] = [*self.checkpoints, pictures]
         return super().instantiate_trainer(**kwargs)
 
     def fit(self, **kwargs: Any) -> None:
@@ -75,8 +77,7 @@ class DigitsCLI(LightningCLI):
         try:
             self.trainer.fit(**kwargs)
         except SystemExit:
-            paths = [callback.best_model_path for callback in self.trainer.checkpoint_callbacks]
-            print("interrupted; kept:", *filter(None, paths))
+            print("interrupted; kept:", *(kept.best_model_path for kept in self.checkpoints))
             raise
 
     def after_fit(self) -> None:
@@ -85,8 +86,11 @@ class DigitsCLI(LightningCLI):
         self.after_test()
 
     def after_test(self) -> None:
-        print(f"pictures, metrics and checkpoints: {self.trainer.log_dir}")
-        print(f"test accuracy: {100 * self.trainer.callback_metrics['test_accuracy']:.2f} %")
+        accuracy = self.trainer.callback_metrics["test_accuracy"]
+        folder = self.trainer.log_dir
+        if self.trainer.is_global_zero:
+            print(f"pictures, metrics and checkpoints: {folder}")
+            print(f"test accuracy: {100 * accuracy:.2f} %")
 
     def predict(self, **kwargs: Any) -> None:
         """Prints each picture's digit and probability, and draws them all on a sheet."""

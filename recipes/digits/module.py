@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import Any, Literal
 
 import torch
 from lightning import LightningModule
-from lightning.pytorch.cli import OptimizerCallable
 from torch import Tensor
 from torch.optim import AdamW
 from torchmetrics import MetricCollection
@@ -17,11 +17,13 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
+from manualnn.optim import SGD, Adadelta
 from recipes.common.schedule import warmup_cosine
 from recipes.digits.metrics import Misread
 from recipes.digits.nets import CLASSES, NETS
 
 LAYERS = {"manual": "manualnn", "torch": "torch.nn"}
+OPTIMIZERS = {"adamw": AdamW, "adadelta": Adadelta, "sgd": SGD}
 
 
 class DigitReader(LightningModule):
@@ -30,7 +32,9 @@ class DigitReader(LightningModule):
     Args:
         net: The net's name.
         layers: ``manual`` builds it from manualnn, ``torch`` from torch.nn.
-        optimizer: Makes the optimizer from the parameters; its learning rate is the highest one.
+        optimizer: ``adamw`` is torch's, ``adadelta`` and ``sgd`` are manualnn's.
+        learning_rate: The highest learning rate.
+        weight_decay: The optimizer's weight decay.
         warmup: Share of the steps in which the learning rate rises before it falls along a cosine;
             null keeps it constant.
         label_smoothing: Share of the target that goes to all classes alike, from 0 to 1.
@@ -41,18 +45,22 @@ class DigitReader(LightningModule):
         self,
         net: Literal["cnn", "fully_connected", "small"] = "cnn",
         layers: Literal["manual", "torch"] = "manual",
-        optimizer: OptimizerCallable = lambda parameters: AdamW(parameters, lr=3e-3),
+        optimizer: Literal["adamw", "adadelta", "sgd"] = "adamw",
+        learning_rate: float = 3e-3,
+        weight_decay: float = 0.01,
         warmup: float | None = 0.1,
         label_smoothing: float = 0.05,
         channels_last: bool = True,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore=["optimizer"])
+        self.save_hyperparameters()
         namespace = import_module(LAYERS[layers])
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net = NETS[net](namespace).to(memory_format=self.memory_format)
         self.loss = namespace.CrossEntropyLoss(label_smoothing=label_smoothing)
-        self.optimizer = optimizer
+        self.make_optimizer = partial(
+            OPTIMIZERS[optimizer], lr=learning_rate, weight_decay=weight_decay
+        )
         self.warmup = warmup
         self.train_accuracy = MulticlassAccuracy(CLASSES, average="micro")
         self.val_accuracy = MulticlassAccuracy(CLASSES, average="micro")
@@ -76,14 +84,14 @@ class DigitReader(LightningModule):
         accuracy = self.train_accuracy(logits, labels)
         self.log_dict({"loss": loss, "accuracy": accuracy}, prog_bar=True, logger=False)
         epoch = {"train_loss": loss, "train_accuracy": self.train_accuracy}
-        self.log_dict(epoch, on_step=False, on_epoch=True)
+        self.log_dict(epoch, on_step=False, on_epoch=True, sync_dist=True)
         return loss
 
     def validation_step(self, batch: list[Tensor], batch_index: int) -> None:
         images, labels = batch
         logits = self(images)
         self.val_accuracy(logits, labels)
-        self.log("val_loss", self.loss(logits, labels))
+        self.log("val_loss", self.loss(logits, labels), sync_dist=True)
         self.log("val_accuracy", self.val_accuracy, prog_bar=True)
 
     def test_step(self, batch: list[Tensor], batch_index: int) -> None:
@@ -93,7 +101,7 @@ class DigitReader(LightningModule):
         self.test_scores(probabilities, labels)
         self.confusion.update(probabilities, labels)
         self.misread.update(images, probabilities, labels)
-        self.log("test_loss", self.loss(logits, labels))
+        self.log("test_loss", self.loss(logits, labels), sync_dist=True)
         self.log_dict(self.test_scores)
 
     def predict_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
@@ -101,7 +109,7 @@ class DigitReader(LightningModule):
         return self(batch[0]).softmax(1)
 
     def configure_optimizers(self) -> Any:
-        optimizer = self.optimizer(self.parameters())
+        optimizer = self.make_optimizer(self.parameters())
         if self.warmup is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)

@@ -18,7 +18,7 @@ from recipes.digits.data import load
 from recipes.digits.module import DigitReader
 
 TRAINING = (
-    "--model.net small --model.optimizer AdamW --model.optimizer.lr 0.01 "
+    "--model.net small --model.learning_rate 0.01 "
     "--trainer.max_epochs 6 --trainer.accelerator cpu "
     "--trainer.callbacks recipes.common.averaging.RunningAverage --trainer.callbacks.decay 0.98"
 )
