@@ -61,6 +61,8 @@ def max_pool_forward(input: Tensor, window: Window) -> tuple[Tensor, Tensor]:
     output, places = pools[len(window.size) - 1](
         input, window.size, window.stride, window.padding, window.dilation, window.ceil_mode, True
     )
+    if len(window.size) == 1:  # a view, which autograd would not let anybody change in place
+        output = output.clone()
     return output, places.to(_smallest_integer(math.prod(input.shape[2:])))
 
 
