@@ -188,12 +188,16 @@ def _third_order(function, x):
     return torch.autograd.grad(second.square().sum(), x)[0]
 
 
-def test_third_order_of_batch_norm_where_torch_raises():
+def test_third_order_of_batch_norm_where_torch_raises_or_is_wrong():
     x = torch.randn(5, 2, dtype=torch.float64, requires_grad=True)
     truth = _third_order(_cubed(_literal_batch_norm), x)
     torch.testing.assert_close(_third_order(_cubed(_ours), x), truth)
-    with pytest.raises(RuntimeError, match="3rd"):
-        _third_order(_cubed(_theirs), x)
+    try:
+        theirs = _third_order(_cubed(_theirs), x)
+    except RuntimeError as error:  # torch 2.15
+        assert "3rd" in str(error)
+    else:  # torch 2.13
+        assert (theirs - truth).norm() > 0.1 * truth.norm()
 
 
 def test_third_order_of_batch_norm_where_torch_is_silently_wrong():
