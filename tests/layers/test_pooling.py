@@ -1,7 +1,10 @@
 """Max-pooling: its table of settings, and what is its own."""
 
+import numpy as np
+import pytest
 import torch
 
+import manualnn
 from tests.case import Case
 
 
@@ -28,3 +31,28 @@ CASES = [
     _case(3, (2, 3, 4, 4), 2, stride=1, padding=1, return_indices=True),
     _case(3, (1, 2, 5, 4, 5), (3, 2, 2), stride=2, dilation=(1, 1, 2), ceil_mode=True),
 ]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_places_are_those_of_torch(case):
+    found = []
+    for module in case.modules():
+        module.return_indices = True
+        found.append(module(*case.tensors())[1])
+    assert found[0].dtype == torch.int64
+    assert torch.equal(*found)
+
+
+def test_of_equal_values_the_first_wins_and_nan_wins_over_all():
+    nan = float("nan")
+    x = torch.tensor([[2.0, 2.0, 5.0, nan], [2.0, 1.0, nan, 7.0]])
+    for namespace in (manualnn, torch.nn):
+        y = x[None, None].clone().requires_grad_()
+        namespace.MaxPool2d(2)(y).sum().backward()
+        assert y.grad[0, 0].nonzero().tolist() == [[0, 0], [1, 2]]
+
+
+def test_sizes_may_be_numpy_integers():
+    x = torch.randn(1, 2, 6, 6)
+    for namespace in (manualnn, torch.nn):
+        assert namespace.MaxPool2d(np.int64(2), stride=(np.int64(1), 2))(x).shape == (1, 2, 5, 3)

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 import torch
 
 import manualnn
@@ -50,3 +51,27 @@ def test_when_all_are_ignored_the_mean_is_nan_and_its_gradient_zero():
         loss.backward()
         assert loss.isnan()
         assert not x.grad.any()
+
+
+def test_a_byte_is_a_class_index_like_any_other():
+    """-100, which is ignored, is 156 as a byte."""
+    results = []
+    for namespace in (manualnn, torch.nn):
+        torch.manual_seed(0)
+        x = torch.randn(2, 200, requires_grad=True)
+        loss = namespace.CrossEntropyLoss()(x, torch.tensor([3, 156], dtype=torch.uint8))
+        results.append([loss, *torch.autograd.grad(loss, x)])
+    torch.testing.assert_close(*results)
+
+
+@pytest.mark.parametrize(("size_average", "reduce"), [(False, None), (None, False), (True, True)])
+def test_deprecated_arguments_stand_for_a_reduction(size_average, reduce):
+    x, target = torch.randn(2, 3), torch.tensor([0, 2])
+    outputs = []
+    for namespace in (manualnn, torch.nn):
+        with pytest.warns(UserWarning, match="size_average and reduce"):
+            loss = namespace.functional.cross_entropy(
+                x, target, size_average=size_average, reduce=reduce
+            )
+        outputs.append(loss)
+    torch.testing.assert_close(*outputs)
