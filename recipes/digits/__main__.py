@@ -115,7 +115,13 @@ def main() -> None:
     for message in NOT_WORTH_A_WARNING:
         warnings.filterwarnings("ignore", message)
     try:
-        DigitsCLI(DigitReader, Digits, seed_everything_default=0)
+        DigitsCLI(
+            DigitReader,
+            Digits,
+            seed_everything_default=0,
+            parser_kwargs={"prog": "python -m recipes.digits"},
+            auto_configure_optimizers=False,
+        )
     except FileNotFoundError as error:
         sys.exit(str(error))
 

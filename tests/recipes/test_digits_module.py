@@ -34,7 +34,7 @@ def last_loss(net: str, layers: str, batch_size: int) -> float:
 
 
 @pytest.mark.parametrize(
-    ("net", "batch_size"), [("cnn", 4), ("fully_connected", 32), ("small", 16)]
+    ("net", "batch_size"), [("cnn", 2), ("fully_connected", 32), ("small", 16)]
 )
 def test_both_kinds_of_layers_train_alike(net, batch_size):
     ours, theirs = (last_loss(net, layers, batch_size) for layers in ("manual", "torch"))
