@@ -1,5 +1,8 @@
 """Activations: their table of settings, and what is their own."""
 
+import torch
+
+import manualnn
 from tests.case import Case
 
 CASES = [
@@ -11,3 +14,13 @@ CASES = [
     Case("Sigmoid", {}, ((),)),
     Case("Tanh", {}, ((0, 3),)),
 ]
+
+
+def test_in_place_relu_overwrites_its_input_under_vmap():
+    def overwritten(x):
+        x = x.clone()
+        manualnn.functional.relu(x, inplace=True)
+        return x
+
+    x = torch.randn(4, 3)
+    assert torch.equal(torch.vmap(overwritten)(x), x.relu())

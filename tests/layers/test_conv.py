@@ -2,6 +2,7 @@
 
 import torch
 
+import manualnn
 from tests.case import Case
 
 
@@ -30,7 +31,7 @@ CASES = [
     _case(2, (2, 4, 4, 4), in_channels=4, groups=2),
     _case(2, (2, 3, 4, 4), in_channels=3, out_channels=6, groups=3, stride=2, padding=1),
     _case(2, (1, 2, 4, 4), padding="same"),
-    _case(2, (1, 2, 4, 5), kernel_size=(2, 4), padding="same", dilation=(1, 1)),
+    _case(2, (1, 2, 4, 5), kernel_size=(2, 3), padding="same", dilation=(3, 2)),
     _case(2, (1, 2, 4, 4), kernel_size=4, padding="same", padding_mode="circular"),
     _case(2, (1, 2, 4, 4), padding=(1, 2), padding_mode="reflect", stride=2),
     _case(2, (1, 2, 3, 4), padding=(1, 3), padding_mode="replicate"),
@@ -46,3 +47,13 @@ CASES = [
     _case(3, (1, 2, 3, 2, 2), kernel_size=2, padding=1, padding_mode="reflect"),
     _case(3, (1, 2, 2, 2, 2), kernel_size=2, padding=(1, 0, 2), padding_mode="replicate"),
 ]
+
+
+def test_input_and_weight_are_differentiated_one_without_the_other():
+    x, weight = torch.randn(2, 2, 5, 5), torch.randn(4, 2, 3, 3)
+    for variable, frozen in ((x, weight), (weight, x)):
+        variable.requires_grad_(True)
+        frozen.requires_grad_(False)
+        outputs = [n.functional.conv2d(x, weight) for n in (manualnn, torch.nn)]
+        gradients = [torch.autograd.grad(y.square().sum(), variable) for y in outputs]
+        torch.testing.assert_close(*gradients)

@@ -27,6 +27,16 @@ def test_a_weight_without_an_axis_of_outputs_gives_an_output_without_one(samples
     _assert_as_torch((*samples, 3), (3,), None)
 
 
+def test_input_and_weight_are_differentiated_one_without_the_other():
+    x, weight = torch.randn(5, 3), torch.randn(4, 3)
+    for variable, frozen in ((x, weight), (weight, x)):
+        variable.requires_grad_(True)
+        frozen.requires_grad_(False)
+        outputs = [n.functional.linear(x, weight) for n in (manualnn, torch.nn)]
+        gradients = [torch.autograd.grad(y.square().sum(), variable) for y in outputs]
+        torch.testing.assert_close(*gradients)
+
+
 def _assert_as_torch(*shapes):
     results = []
     for namespace in (manualnn, torch.nn):

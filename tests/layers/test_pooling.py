@@ -52,6 +52,13 @@ def test_of_equal_values_the_first_wins_and_nan_wins_over_all():
         assert y.grad[0, 0].nonzero().tolist() == [[0, 0], [1, 2]]
 
 
+@pytest.mark.parametrize("size", [256, 257])
+def test_the_last_place_of_a_plane_fits_its_integer(size):
+    x = torch.arange(float(size))[None].requires_grad_()
+    manualnn.functional.max_pool1d(x, size).backward()
+    assert x.grad.argmax() == size - 1
+
+
 def test_sizes_may_be_numpy_integers():
     x = torch.randn(1, 2, 6, 6)
     for namespace in (manualnn, torch.nn):
