@@ -5,6 +5,9 @@ import pytest
 import torch
 
 import manualnn
+from manualnn.autograd import apply
+from manualnn.checks import prove
+from manualnn.layers.pooling import MaxPoolGatherFunction
 from tests.case import Case
 
 
@@ -57,6 +60,12 @@ def test_the_last_place_of_a_plane_fits_its_integer(size):
     x = torch.arange(float(size))[None].requires_grad_()
     manualnn.functional.max_pool1d(x, size).backward()
     assert x.grad.argmax() == size - 1
+
+
+def test_derivatives_of_a_gathered_tangent():
+    tangent = torch.randn(2, 3, 5, dtype=torch.float64, requires_grad=True)
+    places = torch.tensor([0, 3, 3, 4]).expand(2, 3, 4)
+    prove(lambda tangent: apply(MaxPoolGatherFunction, tangent, places), [tangent])
 
 
 def test_sizes_may_be_numpy_integers():

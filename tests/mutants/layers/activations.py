@@ -1,0 +1,34 @@
+"""Mutants of the activations: what breaks, the old text, the new text."""
+
+KEYWORD = "relu or sigmoid or tanh"
+MUTANTS = [
+    ("sigmoid: sign (Eq. 11)", "(output * (1 - output))", "(output * (1 + output))"),
+    ("sigmoid: a factor is missing (Eq. 11)", "(output * (1 - output))", "(1 - output)"),
+    ("tanh: exponent (Eq. 12)", "(1 - output * output)", "(1 - output)"),
+    (
+        "relu: < for <= lets everything pass",
+        "torch.where(output <= 0, 0, grad_output)",
+        "torch.where(output < 0, 0, grad_output)",
+    ),
+    (
+        "relu: delta does not pass where y is nan",
+        "torch.where(output <= 0, 0, grad_output)",
+        "torch.where(output > 0, grad_output, 0)",
+    ),
+    (
+        "relu: nan of delta passes where y is 0",
+        "torch.where(output <= 0, 0, grad_output)",
+        "grad_output * (output > 0)",
+    ),
+    ("the tangent is handed on as it is", "return grad_input(d_input, output)", "return d_input"),
+    (
+        "in place: the tangent is handed on as it is",
+        "d_input.copy_(relu_grad_input(d_input, output))",
+        "d_input",
+    ),
+    (
+        "in place under a transform: the input is not overwritten",
+        "return input.copy_(apply(ReLUFunction, input))",
+        "return apply(ReLUFunction, input)",
+    ),
+]

@@ -1,0 +1,36 @@
+"""Mutants of softmax and log-softmax: what breaks, the old text, the new text."""
+
+KEYWORD = "softmax"
+MUTANTS = [
+    (
+        "softmax: p is missing in the sum",
+        "(grad_output * probabilities).sum(dim, keepdim=True)",
+        "grad_output.sum(dim, keepdim=True)",
+    ),
+    (
+        "softmax: mean for the sum",
+        "(grad_output * probabilities).sum(dim, keepdim=True)",
+        "(grad_output * probabilities).mean(dim, keepdim=True)",
+    ),
+    ("softmax: sign of the sum", "(grad_output - total)", "(grad_output + total)"),
+    (
+        "log-softmax: y for p = exp(y)",
+        "grad_output - output.exp() * grad_output.sum",
+        "grad_output - output * grad_output.sum",
+    ),
+    (
+        "log-softmax: the sum is missing",
+        "output.exp() * grad_output.sum(dim, keepdim=True)",
+        "output.exp() * grad_output",
+    ),
+    (
+        "log-softmax: the transposed Jacobian for the tangent",
+        "(output.exp() * d_input).sum(dim, keepdim=True)",
+        "output.exp() * d_input.sum(dim, keepdim=True)",
+    ),
+    (
+        "the axis by default",
+        "dim = 0 if input.dim() in (0, 1, 3)",
+        "dim = 0 if input.dim() in (0, 1)",
+    ),
+]
