@@ -13,7 +13,11 @@ from manualnn.checks.layouts import layouts
 
 
 def prove(
-    function: Callable[..., Any], inputs: Sequence[Any], *, forward_mode: bool = True
+    function: Callable[..., Any],
+    inputs: Sequence[Any],
+    *,
+    forward_mode: bool = True,
+    nondeterminism: float = 0.0,
 ) -> None:
     """Prove the first and second derivative of a function, whatever the cotangent's layout.
 
@@ -26,14 +30,28 @@ def prove(
             function of its arguments alone.
         inputs: its arguments; those with ``requires_grad``, in float64, are differentiated.
         forward_mode: prove the forward mode as well.
+        nondeterminism: how far two equal runs may be apart; above 0 for devices that sum in no
+            fixed order.
 
     Raises:
         torch.autograd.gradcheck.GradcheckError: if a derivative is wrong.
         AssertionError: if a derivative depends on the cotangent's layout.
     """
     inputs = tuple(inputs)
-    gradcheck(function, inputs, check_forward_ad=forward_mode, check_undefined_grad=False)
-    gradgradcheck(function, inputs, check_fwd_over_rev=forward_mode, fast_mode=True)
+    gradcheck(
+        function,
+        inputs,
+        check_forward_ad=forward_mode,
+        check_undefined_grad=False,
+        nondet_tol=nondeterminism,
+    )
+    gradgradcheck(
+        function,
+        inputs,
+        check_fwd_over_rev=forward_mode,
+        fast_mode=True,
+        nondet_tol=nondeterminism,
+    )
     output = _first(function(*inputs))
     for name, cotangent in layouts(torch.randn_like(output)).items():
         expected = _two_orders(function, inputs, cotangent.contiguous())
