@@ -85,8 +85,8 @@ MUTANTS = [
     ("eps may be 0 in training", "(training and eps == 0)", "(training and eps < 0)"),
     (
         "a channel may have one value in training",
-        "input.numel() == input.shape[1] > 0",
-        "input.numel() < input.shape[1]",
+        "if training and input.numel() == input.shape[1] > 0",
+        "if training and False",
     ),
     (
         "the average of all batches counts one too many",
