@@ -24,6 +24,7 @@ NOT_WORTH_A_WARNING = (
     "The dirpath has changed",  # every run has a folder of its own
     "You're using the WeightAveraging callback, but",  # checkpoints hold the averaged weights
     "Be aware that when using `ckpt_path`, callbacks",  # which need no averaging any more
+    "Total length of `DataLoader` across ranks is zero",  # nothing is set aside to validate on
     ".*does not have many workers",  # images lie in memory
     "`isinstance.treespec",  # between Lightning and torch
 )
