@@ -11,8 +11,8 @@ sum over them, with delta = dL/dY::
     dL/dX[j] = sum_{i: source(i) = j} delta[i]           reflect, replicate, circular
     dL/dX[j] = delta[j + before]                         zeros: the margin is cut off
 
-Both are linear and each is the other's adjoint, so two Functions that call one another are closed
-under differentiation. Axes are independent: the sum is taken one axis at a time.
+Padding is a linear map and this is its adjoint (linear_map.py). Axes are independent: the sum is
+taken one axis at a time.
 
 The report pads with zeros only (section 4.2.1); the other modes are those of torch.nn.
 """
@@ -20,12 +20,12 @@ The report pads with zeros only (section 4.2.1); the other modes are those of to
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from manualnn.autograd import Function, apply
+from manualnn.autograd import apply
+from manualnn.layers.linear_map import linear_map
 
 
 @dataclass(frozen=True)
@@ -62,44 +62,7 @@ def pad_grad_input(grad_output: Tensor, padding: Padding) -> Tensor:
     return grad_input
 
 
-class PadFunction(Function):
-    """Y[i] = X[source(i)]."""
-
-    @staticmethod
-    def forward(input: Tensor, padding: Padding) -> Tensor:
-        return pad_forward(input, padding)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Padding], output: Tensor) -> None:
-        ctx.padding = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
-        return apply(PadAdjointFunction, grad_output, ctx.padding), None
-
-    @staticmethod
-    def jvp(ctx: Any, d_input: Tensor, _: None) -> Tensor:
-        return apply(PadFunction, d_input, ctx.padding)
-
-
-class PadAdjointFunction(Function):
-    """dL/dX[j] = sum_{i: source(i) = j} delta[i]."""
-
-    @staticmethod
-    def forward(grad_output: Tensor, padding: Padding) -> Tensor:
-        return pad_grad_input(grad_output, padding)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, Padding], output: Tensor) -> None:
-        ctx.padding = inputs[1]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return apply(PadFunction, grad, ctx.padding), None
-
-    @staticmethod
-    def jvp(ctx: Any, d_grad_output: Tensor, _: None) -> Tensor:
-        return apply(PadAdjointFunction, d_grad_output, ctx.padding)
+PadFunction, PadAdjointFunction = linear_map("Pad", pad_forward, pad_grad_input)
 
 
 def pad(input: Tensor, amounts: tuple[int, ...], mode: str = "constant") -> Tensor:

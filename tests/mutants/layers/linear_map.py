@@ -1,0 +1,15 @@
+"""Mutants of linear maps: what breaks, the old text, the new text."""
+
+KEYWORD = "padding_mode or same or of_padding"
+MUTANTS = [
+    (
+        "sign of dL/dX",
+        "return apply(opposite(), grad_output, ctx.options), None",
+        "return -apply(opposite(), grad_output, ctx.options), None",
+    ),
+    (
+        "factor of the tangent",
+        "return apply(function, d_input, ctx.options)",
+        "return 2 * apply(function, d_input, ctx.options)",
+    ),
+]
