@@ -83,13 +83,22 @@ def apply(function: type[Function], *args: Any) -> Any:
                 "split it with torch.view_as_real, or use the layer of torch.nn"
             )
     rule: Any = function
-    if not torch.compiler.is_compiling() and forward_ad._current_level >= 0:
+    if torch.compiler.is_compiling():
+        args = tuple(_distinct(args))
+    elif forward_ad._current_level >= 0:
         rule = function.forward_mode
     device = args[0].device.type
     if not _autocast_is_on(device):
         return rule.apply(*args)
     with torch.autocast(device, enabled=False):
         return rule.apply(*args)
+
+
+def _distinct(args: tuple[Any, ...]) -> Iterable[Any]:
+    """The arguments, a tensor that comes again as a view: Dynamo refuses the same one twice."""
+    for place, arg in enumerate(args):
+        again = isinstance(arg, Tensor) and any(arg is earlier for earlier in args[:place])
+        yield arg.view_as(arg) if again else arg
 
 
 def autocast_lower(*tensors: Tensor | None) -> tuple[Any, ...]:

@@ -21,6 +21,9 @@ from manualnn.autograd import Function, apply
 
 LinearFormula = Callable[[Tensor, Any], Tensor]
 
+# By name: torch.compile finds a class in a global dictionary, but not in a closure.
+FUNCTIONS: dict[str, type[Function]] = {}
+
 
 def linear_map(
     name: str, forward: LinearFormula, adjoint: LinearFormula
@@ -36,14 +39,13 @@ def linear_map(
         Two Functions of a tensor and its options, a frozen dataclass that says all that either
         formula needs, the shape of X included.
     """
-    map_function = _one_way(f"{name}Function", forward, lambda: adjoint_function)
-    adjoint_function = _one_way(f"{name}AdjointFunction", adjoint, lambda: map_function)
-    return map_function, adjoint_function
+    there, back = f"{name}Function", f"{name}AdjointFunction"
+    FUNCTIONS[there] = _one_way(there, forward, back)
+    FUNCTIONS[back] = _one_way(back, adjoint, there)
+    return FUNCTIONS[there], FUNCTIONS[back]
 
 
-def _one_way(
-    name: str, formula: LinearFormula, opposite: Callable[[], type[Function]]
-) -> type[Function]:
+def _one_way(name: str, formula: LinearFormula, adjoint: str) -> type[Function]:
     class LinearMap(Function):
         @staticmethod
         def forward(input: Tensor, options: Any) -> Tensor:
@@ -55,11 +57,10 @@ def _one_way(
 
         @staticmethod
         def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None]:
-            return apply(opposite(), grad_output, ctx.options), None
+            return apply(FUNCTIONS[adjoint], grad_output, ctx.options), None
 
         @staticmethod
         def jvp(ctx: Any, d_input: Tensor, _: None) -> Tensor:
-            return apply(function, d_input, ctx.options)
+            return apply(FUNCTIONS[name], d_input, ctx.options)
 
-    function = type(name, (LinearMap,), {})
-    return function
+    return type(name, (LinearMap,), {})

@@ -4,12 +4,12 @@ KEYWORD = "padding_mode or same or of_padding"
 MUTANTS = [
     (
         "sign of dL/dX",
-        "return apply(opposite(), grad_output, ctx.options), None",
-        "return -apply(opposite(), grad_output, ctx.options), None",
+        "return apply(FUNCTIONS[adjoint], grad_output, ctx.options), None",
+        "return -apply(FUNCTIONS[adjoint], grad_output, ctx.options), None",
     ),
     (
         "factor of the tangent",
-        "return apply(function, d_input, ctx.options)",
-        "return 2 * apply(function, d_input, ctx.options)",
+        "return apply(FUNCTIONS[name], d_input, ctx.options)",
+        "return 2 * apply(FUNCTIONS[name], d_input, ctx.options)",
     ),
 ]
