@@ -193,6 +193,8 @@ def test_in_place_relu_overwrites_its_input_and_no_leaf():
         ("SGD", {"lr": 0.01, "momentum": 0.9, "dampening": 0.3, "maximize": True}),
         ("Adadelta", {"lr": 0.7, "rho": 0.8, "weight_decay": 0.05}),
         ("Adadelta", {}),
+        ("Adam", {"lr": 0.1, "weight_decay": 0.05, "amsgrad": True}),
+        ("AdamW", {"lr": 0.1, "maximize": True}),
     ],
 )
 def test_optimizers_take_the_steps_of_torch(name, options):

@@ -1,4 +1,4 @@
-"""What SGD and Adadelta share with `torch.optim`: groups, state, schedulers, and clear refusals."""
+"""What the optimizers share with `torch.optim`: groups, state, schedulers, and clear refusals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch.nn import Embedding, Parameter
 from torch.optim.lr_scheduler import CosineAnnealingLR, StepLR
 
-from manualnn.optim import SGD, Adadelta
+from manualnn.optim import SGD, Adadelta, Adam, AdamW
 from tests.optim.trajectory import (
     assert_same_run,
     assert_same_trajectory,
@@ -23,18 +23,26 @@ from tests.optim.trajectory import (
 
 SGD_OPTIONS = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
 ADADELTA_OPTIONS = {"lr": 0.5, "weight_decay": 0.01}
+ADAM_OPTIONS = {"lr": 0.1, "weight_decay": 0.01}
 TWINS = pytest.mark.parametrize(
     ("manual_class", "native_class", "options"),
     [
         (SGD, torch.optim.SGD, SGD_OPTIONS),
         (Adadelta, torch.optim.Adadelta, ADADELTA_OPTIONS),
+        (Adam, torch.optim.Adam, ADAM_OPTIONS),
+        (AdamW, torch.optim.AdamW, ADAM_OPTIONS),
     ],
-    ids=["SGD", "Adadelta"],
+    ids=["SGD", "Adadelta", "Adam", "AdamW"],
 )
 MANUAL = pytest.mark.parametrize(
     ("manual_class", "options"),
-    [(SGD, SGD_OPTIONS), (Adadelta, ADADELTA_OPTIONS)],
-    ids=["SGD", "Adadelta"],
+    [
+        (SGD, SGD_OPTIONS),
+        (Adadelta, ADADELTA_OPTIONS),
+        (Adam, ADAM_OPTIONS),
+        (AdamW, ADAM_OPTIONS),
+    ],
+    ids=["SGD", "Adadelta", "Adam", "AdamW"],
 )
 FLAGS = pytest.mark.parametrize(
     ("manual_class", "flag"),
@@ -45,6 +53,11 @@ FLAGS = pytest.mark.parametrize(
         (Adadelta, "foreach"),
         (Adadelta, "capturable"),
         (Adadelta, "differentiable"),
+        *(
+            (adam, flag)
+            for adam in (Adam, AdamW)
+            for flag in ("foreach", "capturable", "differentiable", "fused")
+        ),
     ],
 )
 
@@ -53,8 +66,9 @@ FLAGS = pytest.mark.parametrize(
 def test_is_its_twin_and_calls_none_of_its_formulas(
     manual_class, native_class, options, monkeypatch
 ):
-    module = sys.modules[native_class.__module__]
-    formulas = [f for f in vars(module) if f.endswith(f"_{native_class.__name__.lower()}")]
+    owner = next(c for c in native_class.__mro__ if "step" in vars(c))  # AdamW steps as Adam does
+    module = sys.modules[owner.__module__]
+    formulas = [f for f in vars(module) if f.endswith(f"_{owner.__name__.lower()}")]
     assert len(formulas) >= 2
     for formula in formulas:
         monkeypatch.setattr(module, formula, None)
