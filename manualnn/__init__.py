@@ -9,7 +9,24 @@ Every layer has the name, the arguments and the state_dict of its twin in :mod:`
 """
 
 from manualnn import functional, optim
-from manualnn.layers.activations import ReLU, Sigmoid, Tanh
+from manualnn.layers.activations import (
+    CELU,
+    ELU,
+    GELU,
+    SELU,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    Sigmoid,
+    SiLU,
+    Softplus,
+    Tanh,
+)
 from manualnn.layers.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from manualnn.layers.conv import Conv1d, Conv2d, Conv3d
 from manualnn.layers.flatten import Flatten
@@ -22,6 +39,10 @@ from manualnn.losses.mse import MSELoss
 __version__ = "0.1.0"
 
 __all__ = [
+    "CELU",
+    "ELU",
+    "GELU",
+    "SELU",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -30,15 +51,24 @@ __all__ = [
     "Conv3d",
     "CrossEntropyLoss",
     "Flatten",
+    "Hardsigmoid",
+    "Hardswish",
+    "Hardtanh",
+    "LeakyReLU",
     "Linear",
     "LogSoftmax",
     "MSELoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "Mish",
+    "PReLU",
     "ReLU",
+    "ReLU6",
+    "SiLU",
     "Sigmoid",
     "Softmax",
+    "Softplus",
     "Tanh",
     "functional",
     "optim",

@@ -25,6 +25,7 @@ class Case:
     inputs: tuple[tuple[int, ...] | Callable[[], Tensor], ...]
     training: bool = True
     memory_format: torch.memory_format = torch.contiguous_format
+    tolerance: float = 1e-9  # of float64 to the twin, more where the twin itself is less exact
 
     def __str__(self) -> str:
         shapes = "x".join(map(str, self.inputs[0])) if isinstance(self.inputs[0], tuple) else "?"

@@ -123,7 +123,7 @@ def test_two_calls_of_one_layer_add_their_gradients(case):
         first, second = case.tensors(), case.tensors(scale=0.5)
         (call(each, first) * call(each, second)).sum().backward()
         totals.append([p.grad for p in (*first, *second, *each.parameters()) if p.requires_grad])
-    torch.testing.assert_close(*totals, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(*totals, rtol=case.tolerance, atol=1e-12)
 
 
 def _documented(function):
@@ -170,6 +170,22 @@ DIRECT_CALLS = [
     ("batch_norm", (_X2, _random(2), _random(2).abs()), {"training": True, "momentum": 0.7}),
     ("batch_norm", (_X2, None, None, None, None, True), {"eps": 0.5}),
     ("relu", (_X1, True), {}),
+    ("relu6", (5 * _X1, True), {}),
+    ("relu6", (torch.arange(-3, 9),), {}),
+    ("hardtanh", (_X1, -0.5), {"max_val": 0.25}),
+    ("leaky_relu", (_X1, 0.2), {"inplace": True}),
+    ("prelu", (_X2, _random(2)), {}),
+    ("prelu", (_X2, torch.tensor(0.3, dtype=torch.float64)), {}),
+    ("hardsigmoid", (3 * _X1, True), {}),
+    ("hardswish", (3 * _X1,), {"inplace": True}),
+    ("elu", (_X1, 0.5, True), {}),
+    ("selu", (_X1,), {}),
+    ("celu", (_X1, 0.5), {"inplace": True}),
+    ("softplus", (_X1, 2, 1), {}),
+    ("gelu", (_X1,), {}),
+    ("gelu", (_X1,), {"approximate": "tanh"}),
+    ("silu", (_X1, True), {}),
+    ("mish", (_X1,), {}),
     ("sigmoid", (_X1,), {}),
     ("tanh", (_X1,), {}),
     ("sigmoid", (torch.arange(3),), {}),

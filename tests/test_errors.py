@@ -322,7 +322,22 @@ LOSSES = [
          value="requires a gradient", fits="weight.detach()"),
 ]  # fmt: skip
 
-BAD_CALLS = [*LINEAR, *CONV, *POOLING, *BATCH_NORM, *OTHERS, *LOSSES]
+ACTIVATIONS = [
+    _bad("hardtanh: bounds", _function("hardtanh", 1.5, -0.5), (3,),
+         error=ValueError, value="1.5 and -0.5", fits="exchange them"),
+    _bad("celu: alpha", _layer("CELU", alpha=0.0), (3,), value="got 0.0", fits="any number but 0"),
+    _bad("gelu: approximation", _layer("GELU", approximate="sigmoid"), (3,),
+         value="'sigmoid'", fits="'none' or 'tanh'"),
+    _bad("prelu: channels", _layer("PReLU", 3), (2, 4), value="(3,)", fits="(4,)"),
+    _bad("prelu: one axis", _layer("PReLU", 3), (3,), value="(3,)", fits="(1,)"),
+    _bad("prelu: a number", _layer("PReLU", 3), (), value="(3,)", fits="(1,)"),
+    _bad("prelu: weight of 2 axes", _function("prelu"), (2, 3), (1, 3),
+         value="(1, 3)", fits="(3,)"),
+    _bad("prelu: weight of another dtype", _function("prelu"), (2, 3),
+         torch.ones(3, dtype=torch.float64), value="torch.float64", fits="one dtype"),
+]  # fmt: skip
+
+BAD_CALLS = [*LINEAR, *CONV, *POOLING, *BATCH_NORM, *ACTIVATIONS, *OTHERS, *LOSSES]
 
 # What torch takes without a word, to compute something else than was asked, or nothing.
 STRICTER = [

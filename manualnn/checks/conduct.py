@@ -33,6 +33,7 @@ VIEWS = frozenset(
         "UnsqueezeBackward0",
         "ViewBackward0",
         "torch::autograd::AccumulateGrad",
+        "torch::autograd::CopyBackwards",
     }
 )
 

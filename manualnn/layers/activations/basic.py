@@ -1,4 +1,4 @@
-"""Activations, element by element (report, sections 4.1.1 and 4.2.3).
+"""The report's activations, element by element (sections 4.1.1 and 4.2.3).
 
 Forward, Eq. 1 and 8-10::
 
@@ -20,6 +20,9 @@ The derivative by x is linear in what it is given, so one formula serves the rev
 cotangent, and the forward mode, with a tangent. As y is itself the output of the Function, higher
 orders follow from these products.
 
+An activation is thus its own formula and its derivative's. :func:`elementwise` makes a Function of
+the two, for the three of the report and for those in the files beside this one.
+
 Chosen: relu'(0) = 0, where the text under Eq. 15 allows 0 or 1, as PyTorch does. Eq. 8 and 9
 overflow in floating point for large |x| as printed; torch.sigmoid and torch.tanh do not.
 """
@@ -27,7 +30,7 @@ overflow in floating point for large |x| as printed; torch.sigmoid and torch.tan
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -52,35 +55,39 @@ def relu_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
 
 def elementwise(
     name: str,
-    function: Callable[[Tensor], Tensor],
-    grad_input: Callable[[Tensor, Tensor], Tensor],
+    function: Callable[..., Tensor],
+    grad_input: Callable[..., Tensor],
+    keep: Literal["output", "input"] = "output",
 ) -> type[Function]:
     """Make the Function of an activation from its two formulas.
 
     Args:
         name: of the Function, as it shows in ``grad_fn``.
-        function: x -> y.
-        grad_input: (delta, y) -> dL/dx, linear in delta.
+        function: ``(x, *options) -> y``; the options are numbers.
+        grad_input: ``(delta, y, *options) -> dL/dx``, linear in delta.
+        keep: "input" to give grad_input x in place of y: where f' is no function of y, or where
+            torch's twin leaves y to be overwritten by the next layer.
     """
 
     class Elementwise(Function):
         @staticmethod
-        def forward(input: Tensor) -> Tensor:
-            return function(input)
+        def forward(input: Tensor, *options: float) -> Tensor:
+            return function(input, *options)
 
         @staticmethod
-        def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
-            ctx.save_for_backward(output)
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+            ctx.options = inputs[1:]
+            ctx.save_for_backward(output if keep == "output" else inputs[0])
 
         @staticmethod
-        def backward(ctx: Any, grad_output: Tensor) -> Tensor:
-            (output,) = ctx.saved_tensors
-            return grad_input(grad_output, output)
+        def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
+            (kept,) = ctx.saved_tensors
+            return grad_input(grad_output, kept, *ctx.options), *(None for _ in ctx.options)
 
         @staticmethod
-        def jvp(ctx: Any, d_input: Tensor) -> Tensor:
-            (output,) = ctx.saved_tensors
-            return grad_input(d_input, output)
+        def jvp(ctx: Any, d_input: Tensor, *_: None) -> Tensor:
+            (kept,) = ctx.saved_tensors
+            return grad_input(d_input, kept, *ctx.options)
 
     return type(name, (Elementwise,), {})
 
@@ -88,6 +95,41 @@ def elementwise(
 SigmoidFunction = elementwise("SigmoidFunction", torch.sigmoid, sigmoid_grad_input)
 TanhFunction = elementwise("TanhFunction", torch.tanh, tanh_grad_input)
 ReLUFunction = elementwise("ReLUFunction", torch.relu, relu_grad_input)
+
+
+def activate(
+    function: type[Function], input: Tensor, *options: float, inplace: bool = False
+) -> Tensor:
+    """Apply the Function of an activation.
+
+    Args:
+        function: made by :func:`elementwise`.
+        input: any shape.
+        *options: the activation's own numbers.
+        inplace: write the output over the input; what the Function keeps is a copy.
+
+    Raises:
+        RuntimeError: if ``inplace`` would overwrite a leaf that requires a gradient.
+    """
+    if not inplace:
+        return apply(function, input, *options)
+    if not _is_traced():
+        _refuse_leaf(input)
+    return input.copy_(apply(function, input.clone(), *options))
+
+
+def _is_traced() -> bool:
+    """Whether a transform or the compiler is at work: neither follows a dirty tensor."""
+    return is_transformed() or torch.compiler.is_compiling()
+
+
+def _refuse_leaf(input: Tensor) -> None:
+    owner = input if input._base is None else input._base
+    if owner.is_leaf and owner.requires_grad and torch.is_grad_enabled():
+        raise RuntimeError(
+            "inplace=True would overwrite a leaf that requires a gradient, or a view of one; use "
+            "inplace=False, or give it input.clone()"
+        )
 
 
 class ReLUInPlaceFunction(Function):
@@ -133,16 +175,9 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     Raises:
         RuntimeError: if ``inplace`` would overwrite a leaf that requires a gradient.
     """
-    if not inplace:
-        return apply(ReLUFunction, input)
-    if is_transformed() or torch.compiler.is_compiling():  # neither follows a dirty tensor
-        return input.copy_(apply(ReLUFunction, input))
-    owner = input if input._base is None else input._base
-    if owner.is_leaf and owner.requires_grad and torch.is_grad_enabled():
-        raise RuntimeError(
-            "inplace=True would overwrite a leaf that requires a gradient, or a view of one; use "
-            "inplace=False, or give it input.clone()"
-        )
+    if not inplace or _is_traced():
+        return activate(ReLUFunction, input, inplace=inplace)
+    _refuse_leaf(input)
     return apply(ReLUInPlaceFunction, input)
 
 

@@ -1,4 +1,4 @@
-"""Mutants of the activations: what breaks, the old text, the new text."""
+"""Mutants of the report's activations: what breaks, the old text, the new text."""
 
 KEYWORD = "relu or sigmoid or tanh"
 MUTANTS = [
@@ -20,7 +20,11 @@ MUTANTS = [
         "torch.where(output <= 0, 0, grad_output)",
         "grad_output * (output > 0)",
     ),
-    ("the tangent is handed on as it is", "return grad_input(d_input, output)", "return d_input"),
+    (
+        "the tangent is handed on as it is",
+        "return grad_input(d_input, kept, *ctx.options)",
+        "return d_input",
+    ),
     (
         "in place: the tangent is handed on as it is",
         "d_input.copy_(relu_grad_input(d_input, output))",
@@ -28,7 +32,13 @@ MUTANTS = [
     ),
     (
         "in place under a transform: the input is not overwritten",
-        "return input.copy_(apply(ReLUFunction, input))",
-        "return apply(ReLUFunction, input)",
+        "return input.copy_(apply(function, input.clone(), *options))",
+        "return apply(function, input.clone(), *options)",
     ),
+    (
+        "in place: what is kept is overwritten",
+        "apply(function, input.clone(), *options)",
+        "apply(function, input, *options)",
+    ),
+    ("in place: a leaf is overwritten", "if not _is_traced():", "if _is_traced():"),
 ]
