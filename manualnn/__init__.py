@@ -9,6 +9,9 @@ Every layer has the name, the arguments and the state_dict of its twin in :mod:`
 """
 
 from manualnn import functional, optim
+from manualnn.convert import convert, revert
+from manualnn.coverage import coverage
+from manualnn.equivalence import prove
 from manualnn.layers.activations import (
     CELU,
     ELU,
@@ -30,11 +33,19 @@ from manualnn.layers.activations import (
 from manualnn.layers.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from manualnn.layers.conv import Conv1d, Conv2d, Conv3d
 from manualnn.layers.flatten import Flatten
+from manualnn.layers.groupnorm import GroupNorm
+from manualnn.layers.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
+from manualnn.layers.layernorm import LayerNorm
 from manualnn.layers.linear import Linear
 from manualnn.layers.pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from manualnn.layers.softmax import LogSoftmax, Softmax
+from manualnn.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from manualnn.losses.cross_entropy import CrossEntropyLoss
+from manualnn.losses.kl_div import KLDivLoss
+from manualnn.losses.l1 import HuberLoss, L1Loss, SmoothL1Loss
 from manualnn.losses.mse import MSELoss
+from manualnn.losses.nll import NLLLoss
+from manualnn.routing import hand_derived
 
 __version__ = "0.1.0"
 
@@ -43,6 +54,8 @@ __all__ = [
     "ELU",
     "GELU",
     "SELU",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
@@ -51,9 +64,17 @@ __all__ = [
     "Conv3d",
     "CrossEntropyLoss",
     "Flatten",
+    "GroupNorm",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HuberLoss",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
+    "KLDivLoss",
+    "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSoftmax",
@@ -62,14 +83,21 @@ __all__ = [
     "MaxPool2d",
     "MaxPool3d",
     "Mish",
+    "NLLLoss",
     "PReLU",
     "ReLU",
     "ReLU6",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Softplus",
     "Tanh",
+    "convert",
+    "coverage",
     "functional",
+    "hand_derived",
     "optim",
+    "prove",
+    "revert",
 ]

@@ -88,6 +88,9 @@ def apply(function: type[Function], *args: Any) -> Any:
     elif forward_ad._current_level >= 0:
         rule = function.forward_mode
     device = args[0].device.type
+    if not torch.compiler.is_compiling() and torch._C._is_torch_function_mode_enabled():
+        with torch._C.DisableTorchFunction():  # what is inside a Function is not led anywhere
+            return apply(function, *args)
     if not _autocast_is_on(device):
         return rule.apply(*args)
     with torch.autocast(device, enabled=False):

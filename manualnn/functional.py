@@ -22,17 +22,29 @@ from manualnn.layers.arithmetic import add, add_, mul
 from manualnn.layers.batchnorm import batch_norm
 from manualnn.layers.conv import conv1d, conv2d, conv3d
 from manualnn.layers.flatten import flatten
+from manualnn.layers.groupnorm import group_norm
+from manualnn.layers.instancenorm import instance_norm
 from manualnn.layers.joining import cat, chunk, mean, split
+from manualnn.layers.layernorm import layer_norm
 from manualnn.layers.linear import linear
 from manualnn.layers.pooling import max_pool1d, max_pool2d, max_pool3d
 from manualnn.layers.softmax import log_softmax, softmax
+from manualnn.losses.binary_cross_entropy import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+)
 from manualnn.losses.cross_entropy import cross_entropy
+from manualnn.losses.kl_div import kl_div
+from manualnn.losses.l1 import huber_loss, l1_loss, smooth_l1_loss
 from manualnn.losses.mse import mse_loss
+from manualnn.losses.nll import nll_loss
 
 __all__ = [
     "add",
     "add_",
     "batch_norm",
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
     "cat",
     "celu",
     "chunk",
@@ -43,9 +55,15 @@ __all__ = [
     "elu",
     "flatten",
     "gelu",
+    "group_norm",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
+    "huber_loss",
+    "instance_norm",
+    "kl_div",
+    "l1_loss",
+    "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
@@ -56,12 +74,14 @@ __all__ = [
     "mish",
     "mse_loss",
     "mul",
+    "nll_loss",
     "prelu",
     "relu",
     "relu6",
     "selu",
     "sigmoid",
     "silu",
+    "smooth_l1_loss",
     "softmax",
     "softplus",
     "split",

@@ -114,11 +114,12 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         dim: the axis.
 
     Raises:
-        RuntimeError: if there is none, or their shapes do not fit.
+        ValueError: if there is none.
+        RuntimeError: if their shapes do not fit.
         IndexError: if the axis does not exist.
     """
     if len(tensors) == 0:
-        raise RuntimeError("expected at least one tensor to join, but got none")
+        raise ValueError("expected at least one tensor to join, but got none")
     dtype = tensors[0].dtype
     for tensor in tensors[1:]:
         dtype = torch.promote_types(dtype, tensor.dtype)
@@ -167,11 +168,12 @@ def mean(
 
     Raises:
         IndexError: if an axis does not exist.
-        RuntimeError: if an axis is named twice, or the numbers are not floating-point ones.
+        RuntimeError: if an axis is named twice.
+        NotImplementedError: if the numbers are not floating-point ones.
     """
     input = input if dtype is None else input.to(dtype)
     if not input.is_floating_point():
-        raise RuntimeError(f"mean needs floating-point numbers, but got {input.dtype}")
+        raise NotImplementedError(f"mean needs floating-point numbers, but got {input.dtype}")
     dims = _distinct_axes(input, dim)
     output = apply(MeanFunction, input, Averaged(tuple(input.shape), dims))
     if keepdim:

@@ -1,0 +1,85 @@
+"""Functional calls led to the hand-derived functions: ``F.relu(x)``, ``x + y``, ``torch.cat``...
+
+PyTorch tells a TorchFunctionMode of every public call, with the function and its arguments. Ours
+looks the function up in a table, and calls what it finds there instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from manualnn import functional
+
+# Functions that torch and torch.Tensor have with the arguments that they have in ours.
+SAME_ARGUMENTS = (
+    "adaptive_avg_pool1d", "add", "add_", "avg_pool1d", "cat", "celu", "chunk", "conv1d", "conv2d",
+    "conv3d", "flatten", "max_pool1d", "mean", "mul", "prelu", "relu", "selu", "sigmoid", "split",
+    "tanh",
+)  # fmt: skip
+
+
+@contextmanager
+def hand_derived() -> Iterator[None]:
+    """Lead functional calls to manualnn's functions, in a block or, as a decorator, a function.
+
+    Only calls on real floating-point tensors are led; whatever manualnn has no function for stays
+    torch's.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> with hand_derived():
+    ...     y = torch.relu(x) + x
+    >>> y.grad_fn.name()
+    'AddFunctionBackward'
+    """
+    with _Routing():
+        yield
+
+
+class _Routing(TorchFunctionMode):
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        ours = routes().get(func)
+        if ours is None or "out" in kwargs or not _is_real(args):
+            return func(*args, **kwargs)
+        return ours(*args, **kwargs)
+
+
+@cache
+def routes() -> dict[Callable[..., Any], Callable[..., Any]]:
+    """Ours for each of torch's functions that there is one for."""
+    table: dict[Callable[..., Any], Callable[..., Any]] = {}
+    for name in functional.__all__:
+        if hasattr(torch.nn.functional, name):
+            table[getattr(torch.nn.functional, name)] = getattr(functional, name)
+    for name in set(SAME_ARGUMENTS) & set(functional.__all__):
+        for namespace in (torch, torch.Tensor):
+            if hasattr(namespace, name):
+                table[getattr(namespace, name)] = getattr(functional, name)
+    table[torch.relu_] = table[torch.Tensor.relu_] = _relu_
+    table[torch.Tensor.mul_] = _mul_
+    return table
+
+
+def _relu_(input: Tensor) -> Tensor:
+    return functional.relu(input, inplace=True)
+
+
+def _mul_(input: Tensor, other: Tensor | float) -> Tensor:
+    return input.copy_(functional.mul(input.clone(), other))
+
+
+def _is_real(args: tuple[Any, ...]) -> bool:
+    """Whether the first argument, or the first of its list, holds real floating-point numbers."""
+    first = args[0] if args else None
+    if isinstance(first, (tuple, list)) and first:
+        first = first[0]
+    return isinstance(first, Tensor) and first.is_floating_point()
