@@ -4,22 +4,36 @@ from tests.layers.test_activations import CASES as ACTIVATIONS
 from tests.layers.test_batchnorm import CASES as BATCH_NORM
 from tests.layers.test_conv import CASES as CONV
 from tests.layers.test_flatten import CASES as FLATTEN
+from tests.layers.test_groupnorm import CASES as GROUP_NORM
+from tests.layers.test_instancenorm import CASES as INSTANCE_NORM
+from tests.layers.test_layernorm import CASES as LAYER_NORM
 from tests.layers.test_linear import CASES as LINEAR
 from tests.layers.test_pooling import CASES as POOLING
 from tests.layers.test_softmax import CASES as SOFTMAX
+from tests.losses.test_binary_cross_entropy import CASES as BINARY_CROSS_ENTROPY
 from tests.losses.test_cross_entropy import CASES as CROSS_ENTROPY
+from tests.losses.test_kl_div import CASES as KL_DIV
+from tests.losses.test_l1 import CASES as L1
 from tests.losses.test_mse import CASES as MSE
+from tests.losses.test_nll import CASES as NLL
 
 CASES = [
     *LINEAR,
     *CONV,
     *POOLING,
     *BATCH_NORM,
+    *LAYER_NORM,
+    *GROUP_NORM,
+    *INSTANCE_NORM,
     *ACTIVATIONS,
     *FLATTEN,
     *SOFTMAX,
     *MSE,
+    *L1,
     *CROSS_ENTROPY,
+    *NLL,
+    *BINARY_CROSS_ENTROPY,
+    *KL_DIV,
 ]
 
 

@@ -217,6 +217,79 @@ BATCH_NORM = [
          value="(4,)", fits="(R, C, ...)"),
 ]  # fmt: skip
 
+
+def _instance_norm(d):
+    name, norm, shape = f"instance_norm {d}d", partial(_layer, f"InstanceNorm{d}d"), _plane(d, 4, 3)
+    return [
+        _bad(f"{name}: axes", norm(3), _plane(d, 2, 4, 3), error=ValueError,
+             value=f"{d + 3}D input", fits=f"{d + 2}D"),
+        _bad(f"{name}: channels", norm(5, affine=True), shape, error=ValueError,
+             value=str(shape), fits="num_features = 5"),
+        _bad(f"{name}: one value per instance", norm(3), _plane(d, 4, 3, size=1),
+             error=ValueError, value=str(_plane(d, 4, 3, size=1)), fits="more than one value"),
+        _bad(f"{name}: float64 input", norm(3, affine=True), torch.ones(shape, dtype=torch.float64),
+             value="is torch.float32", fits="should be torch.float64"),
+        _bad(f"{name}: integers", norm(3), torch.ones(shape, dtype=torch.int64),
+             error=NotImplementedError, value="torch.int64", fits="floating-point"),
+        _bad(f"{name}: complex input", norm(3), torch.ones(shape, dtype=torch.complex64),
+             error=NotImplementedError, value="torch.complex64", fits="floating-point"),
+    ]  # fmt: skip
+
+
+NORMS = [
+    *(bad for d in (1, 2, 3) for bad in _instance_norm(d)),
+    _bad("instance_norm: no statistics", _function("instance_norm", use_input_stats=False),
+         (4, 3, 2), value="None", fits="needed in evaluation"),
+    _bad("instance_norm: no variance", _function("instance_norm"), (4, 3, 2), (3,),
+         error=ValueError, value="running_var is None", fits="both"),
+    _bad("instance_norm: mean", _function("instance_norm"), (4, 3, 2), (2,), (3,),
+         value="has 2", fits="running_mean should contain 3"),
+    _bad("instance_norm: weight", _function("instance_norm"), (4, 3, 2), (3,), (3,), (2,),
+         value="has 2", fits="weight should contain 3"),
+    _bad("instance_norm: no pixels", _function("instance_norm"), (4, 3), error=ValueError,
+         value="(4, 3)", fits="more than one value"),
+    _bad("layer_norm: shape", _layer("LayerNorm", 3), (2, 4), value="got (2, 4)", fits="(..., 3)"),
+    _bad("layer_norm: axes", _layer("LayerNorm", (2, 3)), (3,), value="(3,)", fits="(..., 2, 3)"),
+    _bad("layer_norm: order of axes", _layer("LayerNorm", (2, 3)), (2, 3, 4),
+         value="(2, 3, 4)", fits="(..., 2, 3)"),
+    _bad("layer_norm: no axis", _function("layer_norm", ()), (2, 3),
+         value="()", fits="at least one axis"),
+    _bad("layer_norm: weight", lambda n: lambda x, w: n.functional.layer_norm(x, (3,), w),
+         (2, 3), (2,), value="has (2,)", fits="(3,)"),
+    _bad("layer_norm: bias", lambda n: lambda x, b: n.functional.layer_norm(x, (3,), None, b),
+         (2, 3), (1, 3), value="has (1, 3)", fits="(3,)"),
+    _bad("layer_norm: float64 input", _layer("LayerNorm", 3), torch.ones(2, 3, dtype=torch.float64),
+         value="is torch.float32", fits="should be torch.float64"),
+    _bad("layer_norm: integers", _function("layer_norm", (3,)), torch.ones(2, 3, dtype=torch.int64),
+         error=NotImplementedError, value="torch.int64", fits="floating-point"),
+    _bad("layer_norm: complex input", _function("layer_norm", (3,)),
+         torch.ones(2, 3, dtype=torch.complex64),
+         error=NotImplementedError, value="torch.complex64", fits="floating-point"),
+    _bad("group_norm: channels", _layer("GroupNorm", 2, 4), (2, 6, 3),
+         value="is (4,)", fits="(6,)"),
+    _bad("group_norm: groups", _function("group_norm", 2), (2, 5, 3),
+         value="got 5", fits="2 groups"),
+    _bad("group_norm: negative groups", _function("group_norm", -1), (2, 4, 3),
+         value="got -1", fits="at least 1"),
+    _bad("group_norm: one axis", _layer("GroupNorm", 2, 4), (4,), value="(4,)", fits="(R, C, ...)"),
+    _bad("group_norm: one value", _layer("GroupNorm", 4, 4), (1, 4), error=ValueError,
+         value="(1, 4)", fits="more than one value"),
+    _bad("group_norm: no channels", _function("group_norm", 2), (2, 0, 3),
+         value="(2, 0, 3)", fits="divided into 2 groups"),
+    _bad("group_norm: no pixels", _layer("GroupNorm", 2, 4), (2, 4, 0),
+         value="(2, 4, 0)", fits="at least one pixel"),
+    _bad("group_norm: bias", lambda n: lambda x, b: n.functional.group_norm(x, 2, None, b),
+         (2, 4, 3), (4, 1), value="(4, 1)", fits="(4,)"),
+    _bad("group_norm: float64 input", _layer("GroupNorm", 2, 4),
+         torch.ones(2, 4, dtype=torch.float64),
+         value="is torch.float32", fits="should be torch.float64"),
+    _bad("group_norm: integers", _function("group_norm", 2), torch.ones(2, 4, dtype=torch.int64),
+         error=NotImplementedError, value="torch.int64", fits="floating-point"),
+    _bad("group_norm: complex input", _function("group_norm", 2),
+         torch.ones(2, 4, dtype=torch.complex64),
+         error=NotImplementedError, value="torch.complex64", fits="floating-point"),
+]  # fmt: skip
+
 OTHERS = [
     _bad("relu: bool", _layer("ReLU"), torch.ones(3, dtype=torch.bool),
          value="Boolean", fits="not supported"),
@@ -337,7 +410,7 @@ ACTIVATIONS = [
          torch.ones(3, dtype=torch.float64), value="torch.float64", fits="one dtype"),
 ]  # fmt: skip
 
-BAD_CALLS = [*LINEAR, *CONV, *POOLING, *BATCH_NORM, *ACTIVATIONS, *OTHERS, *LOSSES]
+BAD_CALLS = [*LINEAR, *CONV, *POOLING, *BATCH_NORM, *NORMS, *ACTIVATIONS, *OTHERS, *LOSSES]
 
 # What torch takes without a word, to compute something else than was asked, or nothing.
 STRICTER = [

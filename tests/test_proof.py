@@ -1,5 +1,7 @@
 """Every formula is the derivative: central differences at two orders, in both modes."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -41,14 +43,17 @@ def test_derivatives_of_padding(mode):
 
 
 def test_batch_statistics_carry_their_own_cotangents():
-    """mu and var are outputs of batch norm's Function, to be differentiated like any other."""
+    """mu and var are outputs of normalisation's Function, to be differentiated like any other."""
     from manualnn.autograd import apply
-    from manualnn.layers.batchnorm import BatchNormFunction
+    from manualnn.layers.normalisation import Axes, NormalisationFunction
 
     x = torch.randn(3, 2, 2, dtype=torch.float64, requires_grad=True)
-    w, b = (torch.randn(2, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    prove(lambda *a: apply(BatchNormFunction, *a, 0.1)[1], [x, w, b])
-    prove(lambda *a: apply(BatchNormFunction, *a, 0.1)[2], [x, w, b])
+    w, b = (torch.randn(1, 2, 1, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    norm = partial(apply, NormalisationFunction)
+    for statistics in ((0, 2), (2,), (1, 2)):
+        options = Axes(statistics, affine=(1,)), 0.1
+        prove(lambda *a, o=options: norm(*a, *o)[1], [x, w, b])
+        prove(lambda *a, o=options: norm(*a, *o)[2], [x, w, b])
 
 
 def _small_cnn(namespace):

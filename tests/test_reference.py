@@ -19,15 +19,7 @@ from manualnn.layers.activations import (
     tanh,
     tanh_grad_input,
 )
-from manualnn.layers.batchnorm import (
-    batch_norm_forward,
-    batch_norm_grad_bias,
-    batch_norm_grad_input,
-    batch_norm_grad_weight,
-    channel_mean,
-    inverse_std,
-    running_update,
-)
+from manualnn.layers.batchnorm import running_update
 from manualnn.layers.conv import (
     Geometry,
     conv_forward,
@@ -36,6 +28,14 @@ from manualnn.layers.conv import (
     conv_grad_weight,
 )
 from manualnn.layers.linear import linear, linear_grad_bias, linear_grad_input, linear_grad_weight
+from manualnn.layers.normalisation import (
+    inverse_std,
+    mean_over,
+    norm_forward,
+    norm_grad_input,
+    sum_delta,
+    sum_delta_xhat,
+)
 from manualnn.layers.pooling import Plane, Window, max_pool_forward, max_pool_grad_input
 from manualnn.losses.mse import mse_grad_input, mse_loss
 from manualnn.optim.sgd import sgd_update
@@ -253,18 +253,21 @@ def test_batch_norm_formulas(shape, eps):
     x, weight, bias = 3 * random(0, *shape) + 2, random(1, shape[1]), random(2, shape[1])
     delta = random(3, *shape)
     X, gamma, beta, dY = map(torch.from_numpy, (x, weight, bias, delta))
-    mean = channel_mean(X)
-    centred = X - mean[:, None, None]
-    var = channel_mean(centred * centred)
+    gamma, beta = gamma[:, None, None], beta[:, None, None]
+    over = (0, 2, 3)
+    mean = mean_over(X, over)
+    centred = X - mean
+    var = mean_over(centred * centred, over)
     istd = inverse_std(var, eps)
-    grad_weight, grad_bias = batch_norm_grad_weight(dY, centred, istd), batch_norm_grad_bias(dY)
-    grad_input = batch_norm_grad_input(dY, centred, istd, gamma, grad_weight, grad_bias)
+    grad_weight, grad_bias = sum_delta_xhat(dY, centred, istd, over), sum_delta(dY, over)
+    sums = gamma * grad_bias, gamma * grad_weight
+    grad_input = norm_grad_input(dY, centred, istd, gamma, *sums, dY.numel() // shape[1])
     for actual, expected in zip((mean, var), reference.batch_statistics(x), strict=True):
-        assert_close(actual, expected)
-    output = batch_norm_forward(centred, istd, gamma, beta)
+        assert_close(actual.flatten(), expected)
+    output = norm_forward(centred, istd, gamma, beta)
     assert_close(output, reference.batch_norm(x, weight, bias, eps))
-    assert_close(grad_weight, reference.batch_norm_grad_weight(delta, x, eps))
-    assert_close(grad_bias, reference.batch_norm_grad_bias(delta))
+    assert_close(grad_weight.flatten(), reference.batch_norm_grad_weight(delta, x, eps))
+    assert_close(grad_bias.flatten(), reference.batch_norm_grad_bias(delta))
     assert_close(grad_input, reference.batch_norm_grad_input(delta, x, weight, eps))
 
 

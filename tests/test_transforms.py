@@ -86,6 +86,7 @@ PER_SAMPLE = [
     if case.training
     and isinstance(case.inputs[0], tuple)
     and not case.name.startswith("BatchNorm")
+    and not case.options.get("track_running_stats")
     and case.options.get("reduction") != "none"
     and not _torch_cannot_map(case)
 ]

@@ -6,6 +6,9 @@ import torch
 from tests.case import call
 from tests.tables import CASES
 
+# torch takes sum delta X - mu sum delta here, which is nan where our sum delta (X - mu) is inf.
+MORE_NAN = ("GroupNorm", "LayerNorm")
+
 
 def _results(module, inputs, cotangent=None):
     """Output, gradients of inputs and parameters, and buffers, after one backward pass."""
@@ -72,9 +75,11 @@ def test_bad_numbers_in_the_cotangent_behave_as_in_the_twin(case, bad):
     for module in case.modules():
         inputs = case.tensors()
         torch.manual_seed(3)
-        cotangent = torch.randn_like(call(module, inputs).detach())
-        cotangent.reshape(-1)[:2] = bad
+        cotangent = torch.randn(call(module, inputs).shape, dtype=torch.float64)
+        cotangent.view(-1)[:2] = bad
         results.append(_results(module, inputs, cotangent))
+    if case.name in MORE_NAN:
+        results = [[v.where(v.isfinite(), torch.nan) for v in values] for values in results]
     _assert_same_bad_numbers(*results, case.tolerance)
 
 

@@ -16,14 +16,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from manualnn import reference
 from manualnn.checks import difference_quotient
 from manualnn.layers.activations import relu, relu_grad_input
-from manualnn.layers.batchnorm import (
-    batch_norm_grad_bias,
-    batch_norm_grad_input,
-    batch_norm_grad_weight,
-    running_update,
-)
+from manualnn.layers.batchnorm import running_update
 from manualnn.layers.conv import Geometry, conv_forward, conv_grad_input, conv_grad_weight
 from manualnn.layers.linear import linear_grad_bias, linear_grad_input, linear_grad_weight
+from manualnn.layers.normalisation import norm_grad_input, sum_delta, sum_delta_xhat
 from manualnn.layers.pooling import Plane, Window, max_pool_forward, max_pool_grad_input
 from manualnn.losses.mse import mse_grad_input
 
@@ -294,7 +290,8 @@ def channel_sum(values: np.ndarray) -> np.ndarray:
 
 MEAN = channel_sum(X) / N
 SPREAD = channel_sum((X - MEAN) ** 2) / N + EPS  # the variance + eps
-LAYER_INPUTS = tensor(DELTA), tensor(X - MEAN), tensor(SPREAD.ravel() ** -0.5)
+LAYER_INPUTS = tensor(DELTA), tensor(X - MEAN), tensor(SPREAD**-0.5)
+SAMPLES = (0, 2, 3)
 
 
 def batch_norm_loss(
@@ -355,8 +352,9 @@ def test_eq_65_takes_the_power_out_and_leaves_it_in(batch_norm_gradient):
     assert error(printed, batch_norm_gradient) == pytest.approx(0.34, rel=0.1)
     assert_agrees(eq_65_last_line(deviation, -1), batch_norm_gradient)
     assert_agrees(reference.batch_norm_grad_input(DELTA, X, GAMMA, EPS), batch_norm_gradient)
-    sums = batch_norm_grad_weight(*LAYER_INPUTS), batch_norm_grad_bias(tensor(DELTA))
-    by_layer = batch_norm_grad_input(*LAYER_INPUTS, tensor(GAMMA), *sums)
+    sums = sum_delta(tensor(DELTA), SAMPLES), sum_delta_xhat(*LAYER_INPUTS, SAMPLES)
+    total, along = (tensor(gamma) * each for each in sums)
+    by_layer = norm_grad_input(*LAYER_INPUTS, tensor(gamma), total, along, N)
     assert_agrees(by_layer, batch_norm_gradient)
 
 
@@ -369,8 +367,8 @@ def test_eq_66_and_67_divide_by_the_batch():
     assert error(printed_67, by_beta) == pytest.approx(0.75)
     assert_agrees(reference.batch_norm_grad_weight(DELTA, X, EPS), by_gamma)
     assert_agrees(reference.batch_norm_grad_bias(DELTA), by_beta)
-    assert_agrees(batch_norm_grad_weight(*LAYER_INPUTS), by_gamma)
-    assert_agrees(batch_norm_grad_bias(tensor(DELTA)), by_beta)
+    assert_agrees(sum_delta_xhat(*LAYER_INPUTS, SAMPLES).flatten(), by_gamma)
+    assert_agrees(sum_delta(tensor(DELTA), SAMPLES).flatten(), by_beta)
 
 
 def test_the_authors_program_subtracts_the_mean_from_delta(batch_norm_gradient):

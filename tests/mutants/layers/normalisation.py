@@ -1,0 +1,86 @@
+"""Mutants of the one formula of normalisation: what breaks, the old text, the new text."""
+
+KEYWORD = "norm or Norm"
+MUTANTS = [
+    ("eps forgotten in istd", "return (var + eps).rsqrt()", "return var.rsqrt()"),
+    (
+        "exponent of istd: -1 for -1/2",
+        "return (var + eps).rsqrt()",
+        "return (var + eps).reciprocal()",
+    ),
+    (
+        "mean for the sum of delta",
+        "return sum_over(grad_output, axes)",
+        "return mean_over(grad_output, axes) if axes else grad_output",
+    ),
+    (
+        "dL/dgamma divided by R (Eq. 66 as printed)",
+        "return sum_over(grad_output * centred, axes) * istd",
+        "return sum_over(grad_output * centred, axes) * istd / len(grad_output)",
+    ),
+    (
+        "dL/dgamma without istd",
+        "return sum_over(grad_output * centred, axes) * istd",
+        "return sum_over(grad_output * centred, axes)",
+    ),
+    (
+        "n counts the samples only",
+        "return math.prod(input.shape[axis] for axis in axes.statistics)",
+        "return input.shape[0]",
+    ),
+    (
+        "exponent left in the bracket (Eq. 65 as printed)",
+        "istd * istd * along",
+        "istd * istd * istd * along",
+    ),
+    ("sign of the part along xhat", "2 * grad_var - istd", "2 * grad_var + istd"),
+    ("sign of the mean of delta", "grad_mean - istd * total", "grad_mean + istd * total"),
+    (
+        "second order: the cotangent of mu is dropped",
+        "(grad_mean - istd * total)",
+        "-istd * total",
+    ),
+    ("second order: the cotangent of var is dropped", "(2 * grad_var - istd", "(-istd"),
+    ("second order: factor of the cotangent of var", "(2 * grad_var - istd", "(grad_var - istd"),
+    (
+        "gamma forgotten",
+        "return values if weight is None else values * weight",
+        "return values",
+    ),
+    (
+        "gamma forgotten in the sums for dL/dX",
+        "(sum_over(times(s, weight), both) for s in (s0, s1))",
+        "(sum_over(s, both) for s in (s0, s1))",
+    ),
+    (
+        "gamma's axes are left out of the sums for dL/dX",
+        "(sum_over(times(s, weight), both) for s in (s0, s1))",
+        "(times(s, weight) for s in (s0, s1))",
+    ),
+    (
+        "dL/dgamma of each sample for itself",
+        "sum_over(s1, neither) if needs_weight",
+        "s1 if needs_weight",
+    ),
+    (
+        "dL/dbeta takes the sum for dL/dgamma",
+        "sum_over(s0, neither) if needs_bias",
+        "sum_over(s1, neither) if needs_bias",
+    ),
+    (
+        "the tangent of gamma is dropped",
+        "d_output = d_output + centred * istd * d_weight",
+        "pass",
+    ),
+    (
+        "the tangent of the input without gamma",
+        "d_output = times(d_output, weight)",
+        "pass",
+    ),
+    ("the tangent of mu is a sum", ", total / n,", ", total,"),
+    (
+        "factor of the tangent of var",
+        "2 * along / (istd * n)",
+        "along / (istd * n)",
+    ),
+]
