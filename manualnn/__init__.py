@@ -32,6 +32,7 @@ from manualnn.layers.activations import (
 )
 from manualnn.layers.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from manualnn.layers.conv import Conv1d, Conv2d, Conv3d
+from manualnn.layers.dropout import Dropout, Dropout2d
 from manualnn.layers.flatten import Flatten
 from manualnn.layers.groupnorm import GroupNorm
 from manualnn.layers.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
@@ -63,6 +64,8 @@ __all__ = [
     "Conv2d",
     "Conv3d",
     "CrossEntropyLoss",
+    "Dropout",
+    "Dropout2d",
     "Flatten",
     "GroupNorm",
     "Hardsigmoid",

@@ -21,6 +21,7 @@ from manualnn.layers.activations import (
 from manualnn.layers.arithmetic import add, add_, mul
 from manualnn.layers.batchnorm import batch_norm
 from manualnn.layers.conv import conv1d, conv2d, conv3d
+from manualnn.layers.dropout import dropout, dropout2d
 from manualnn.layers.flatten import flatten
 from manualnn.layers.groupnorm import group_norm
 from manualnn.layers.instancenorm import instance_norm
@@ -52,6 +53,8 @@ __all__ = [
     "conv2d",
     "conv3d",
     "cross_entropy",
+    "dropout",
+    "dropout2d",
     "elu",
     "flatten",
     "gelu",

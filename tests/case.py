@@ -67,6 +67,7 @@ def _short(value: Any) -> str:
 
 def call(module: nn.Module, inputs: list[Tensor]) -> Tensor:
     """The module's first output, for copies of the inputs, which it may overwrite."""
+    torch.manual_seed(5)  # dropout draws the same mask at every call
     output = module(*(value.clone() for value in inputs))
     return output if isinstance(output, Tensor) else output[0]
 
@@ -82,6 +83,7 @@ def function_of(module: nn.Module) -> tuple[Callable[..., Tensor], list[Tensor]]
         state = {name: buffer.clone() for name, buffer in module.named_buffers()}
         state.update(zip(names, parameters, strict=True))
         inputs = tuple(value.clone() for value in inputs)
+        torch.manual_seed(5)
         output = torch.func.functional_call(module, state, inputs)
         return output if isinstance(output, Tensor) else output[0]
 

@@ -3,6 +3,7 @@
 from tests.layers.test_activations import CASES as ACTIVATIONS
 from tests.layers.test_batchnorm import CASES as BATCH_NORM
 from tests.layers.test_conv import CASES as CONV
+from tests.layers.test_dropout import CASES as DROPOUT
 from tests.layers.test_flatten import CASES as FLATTEN
 from tests.layers.test_groupnorm import CASES as GROUP_NORM
 from tests.layers.test_instancenorm import CASES as INSTANCE_NORM
@@ -26,6 +27,7 @@ CASES = [
     *GROUP_NORM,
     *INSTANCE_NORM,
     *ACTIVATIONS,
+    *DROPOUT,
     *FLATTEN,
     *SOFTMAX,
     *MSE,

@@ -196,6 +196,13 @@ DIRECT_CALLS = [
     ("sigmoid", (_X1,), {}),
     ("tanh", (_X1,), {}),
     ("sigmoid", (torch.arange(3),), {}),
+    ("dropout", (_X1,), {}),
+    ("dropout", (_X1, 0.3), {"inplace": True}),
+    ("dropout", (_X1, 0.3, False), {}),
+    ("dropout", (torch.arange(3), 1.0), {}),
+    ("dropout", (torch.arange(3), 0.0), {}),
+    ("dropout2d", (_X2, 0.3), {}),
+    ("dropout2d", (_X2, 0.3, True, True), {}),
     ("flatten", (_X2,), {}),
     ("flatten", (_X2, -2), {"end_dim": 3}),
     ("softmax", (_X2, -1), {}),
@@ -227,6 +234,7 @@ def test_functions_called_directly_give_what_torch_gives(name, arguments, option
     for namespace in (manualnn.functional, nn.functional):
         function = getattr(namespace, name, None) or getattr(torch, name)
         tensors = [a.clone() if isinstance(a, torch.Tensor) else a for a in arguments]
+        torch.manual_seed(5)
         outputs = function(*tensors, **options)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         results.append([*outputs, *(t for t in tensors if isinstance(t, torch.Tensor))])

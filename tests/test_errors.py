@@ -410,7 +410,27 @@ ACTIVATIONS = [
          torch.ones(3, dtype=torch.float64), value="torch.float64", fits="one dtype"),
 ]  # fmt: skip
 
-BAD_CALLS = [*LINEAR, *CONV, *POOLING, *BATCH_NORM, *NORMS, *ACTIVATIONS, *OTHERS, *LOSSES]
+DROPOUT = [
+    _bad("dropout: more than all", _function("dropout", 1.5), (3,),
+         error=ValueError, value="got 1.5", fits="between 0 and 1"),
+    _bad("dropout: less than nothing", _function("dropout2d", -0.5), (1, 1, 2, 2),
+         error=ValueError, value="got -0.5", fits="between 0 and 1"),
+    _bad("dropout: integers", _layer("Dropout"), torch.arange(3),
+         value="torch.int64", fits="floating-point"),
+    _bad("dropout2d: no channels", _layer("Dropout2d"), (3,), value="(3,)", fits="2 dimensions"),
+]  # fmt: skip
+
+BAD_CALLS = [
+    *DROPOUT,
+    *LINEAR,
+    *CONV,
+    *POOLING,
+    *BATCH_NORM,
+    *NORMS,
+    *ACTIVATIONS,
+    *OTHERS,
+    *LOSSES,
+]
 
 # What torch takes without a word, to compute something else than was asked, or nothing.
 STRICTER = [
@@ -429,7 +449,7 @@ STRICTER = [
 ]  # fmt: skip
 
 
-@pytest.mark.filterwarnings("ignore:.*target")
+@pytest.mark.filterwarnings("ignore:.*(target|dropout2d)")
 @pytest.mark.parametrize("bad", BAD_CALLS, ids=str)
 def test_refuses_what_torch_refuses_with_its_kind_of_error(bad):
     with pytest.raises(bad.error) as theirs:
@@ -439,7 +459,7 @@ def test_refuses_what_torch_refuses_with_its_kind_of_error(bad):
     assert isinstance(ours.value, theirs.type) or isinstance(theirs.value, ours.type)
 
 
-@pytest.mark.filterwarnings("ignore:.*target")
+@pytest.mark.filterwarnings("ignore:.*(target|dropout2d)")
 @pytest.mark.parametrize("bad", BAD_CALLS + STRICTER, ids=str)
 def test_names_the_value_and_what_would_fit_and_changes_nothing(bad):
     layer, inputs = bad.layer(manualnn), bad.tensors()

@@ -151,7 +151,7 @@ def test_in_place_forms_overwrite_their_input_and_no_leaf(case):
     torch.testing.assert_close(batch, expected)
     for view in (lambda x: x, lambda x: x.view(3, 4)):
         leaf = x.clone().requires_grad_()
-        with pytest.raises(RuntimeError, match="leaf.*clone"):
+        with pytest.raises(RuntimeError, match=r"leaf.*clone"):
             module(view(leaf))
         assert torch.equal(leaf, x)
 

@@ -35,7 +35,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, is_transformed
+from manualnn.autograd import Function, apply
+from manualnn.layers.in_place import is_traced, refuse_leaf
 
 
 def sigmoid_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
@@ -113,23 +114,8 @@ def activate(
     """
     if not inplace:
         return apply(function, input, *options)
-    if not _is_traced():
-        _refuse_leaf(input)
+    refuse_leaf(input)
     return input.copy_(apply(function, input.clone(), *options))
-
-
-def _is_traced() -> bool:
-    """Whether a transform or the compiler is at work: neither follows a dirty tensor."""
-    return is_transformed() or torch.compiler.is_compiling()
-
-
-def _refuse_leaf(input: Tensor) -> None:
-    owner = input if input._base is None else input._base
-    if owner.is_leaf and owner.requires_grad and torch.is_grad_enabled():
-        raise RuntimeError(
-            "inplace=True would overwrite a leaf that requires a gradient, or a view of one; use "
-            "inplace=False, or give it input.clone()"
-        )
 
 
 class ReLUInPlaceFunction(Function):
@@ -175,9 +161,9 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     Raises:
         RuntimeError: if ``inplace`` would overwrite a leaf that requires a gradient.
     """
-    if not inplace or _is_traced():
+    if not inplace or is_traced():
         return activate(ReLUFunction, input, inplace=inplace)
-    _refuse_leaf(input)
+    refuse_leaf(input)
     return apply(ReLUInPlaceFunction, input)
 
 
