@@ -220,7 +220,7 @@ class NormalisationFunction(Function):
 
 def set_size(input: Tensor, axes: Axes) -> int:
     """n, how many values are normalised together."""
-    return math.prod(input.shape[axis] for axis in axes.statistics)
+    return math.prod([input.shape[axis] for axis in axes.statistics])
 
 
 def check_numbers(input: Tensor, **parameters: Tensor | None) -> None:

@@ -25,7 +25,7 @@ MUTANTS = [
     ),
     (
         "n counts the samples only",
-        "return math.prod(input.shape[axis] for axis in axes.statistics)",
+        "return math.prod([input.shape[axis] for axis in axes.statistics])",
         "return input.shape[0]",
     ),
     (
