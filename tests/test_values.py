@@ -64,8 +64,13 @@ def test_bad_numbers_in_the_input_behave_as_in_the_twin(case, bad):
         inputs = case.tensors()
         with torch.no_grad():
             inputs[0].flatten()[: min(2, inputs[0].numel())] = bad
-        results.append(_results(module, inputs))
-    _assert_same_bad_numbers(*results, case.tolerance)
+        if case.name == "BCELoss" and inputs[0].numel():  # takes probabilities alone
+            with pytest.raises(RuntimeError, match="between 0 and 1"):
+                module(*inputs)
+        else:
+            results.append(_results(module, inputs))
+    if results:
+        _assert_same_bad_numbers(*results, case.tolerance)
 
 
 @pytest.mark.parametrize("bad", [float("inf"), -float("inf"), float("nan")])

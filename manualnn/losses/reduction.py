@@ -23,7 +23,7 @@ def reduce(losses: Tensor, reduction: str, count: Tensor | int) -> Tensor:
 
 def reduce_grad(grad_output: Tensor, reduction: str, count: Tensor | int) -> Tensor:
     """dL/dl_n, to be broadcast over the losses."""
-    return grad_output / count if reduction == "mean" else grad_output
+    return grad_output if reduction in ("none", "sum") else grad_output / count
 
 
 def named_reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:

@@ -4,12 +4,12 @@ KEYWORD = "mse or squared_error or entropy"
 MUTANTS = [
     (
         "1/N forgotten in dL/dl",
-        'return grad_output / count if reduction == "mean" else grad_output',
+        'return grad_output if reduction in ("none", "sum") else grad_output / count',
         "return grad_output",
     ),
     (
         "1/N in dL/dl of the sum as well",
-        'return grad_output / count if reduction == "mean" else grad_output',
+        'return grad_output if reduction in ("none", "sum") else grad_output / count',
         'return grad_output if reduction == "none" else grad_output / count',
     ),
     ("mean for sum / count", "losses.sum() / count", "losses.mean()"),
