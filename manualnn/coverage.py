@@ -39,6 +39,7 @@ class Coverage:
         return ours / max(ours + self.other_nodes.total(), 1)
 
     def __str__(self) -> str:
+        """The counts, and by name what is not hand-derived."""
         ours, others = self.modules.total(), len(self.other_modules)
         nodes = self.nodes.total()
         lines = [
@@ -67,7 +68,9 @@ def coverage(model: nn.Module, inputs: Any) -> Coverage:
     model = copy.deepcopy(model)
     with torch.enable_grad(), torch.random.fork_rng():
         outputs = model(*(inputs if isinstance(inputs, tuple) else (inputs,)))
-    ends = [leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.requires_grad]
+    ends = [
+        leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.requires_grad
+    ]
     if not ends:
         raise RuntimeError("no output of the model requires a gradient: nothing to count")
     nodes, other_nodes = Counter[str](), Counter[str]()

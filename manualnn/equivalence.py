@@ -14,6 +14,9 @@ from torch.utils._pytree import tree_leaves, tree_map
 from manualnn.convert import convert, revert
 
 SMALLEST = 1e-300  # stands for the scale of a tensor of zeros
+ROUNDINGS = 10  # how many times what one rounding of the input does counts as rounding
+
+Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True)
@@ -24,11 +27,15 @@ class Equivalence:
         distances: the largest difference of each tensor, relative to its largest value, by mode
             ("train", "eval"), kind ("output", "input gradient", "parameter gradient", "buffer") and
             name.
-        first_departure: the first layer whose output departs, for each mode in which one does.
+        sensitivity: for each distance above the tolerance, how far torch's own model departs when
+            every element of its input moves by one unit in the last place. A gradient that is zero
+            but for rounding, such as that of a bias before a batch norm, departs from itself.
         tolerance: the largest distance that counts as equal.
+        first_departure: the first layer whose output departs, by mode.
     """
 
-    distances: dict[tuple[str, str, str], float]
+    distances: dict[Key, float]
+    sensitivity: dict[Key, float]
     tolerance: float
     first_departure: dict[str, str] = field(default_factory=dict)
 
@@ -39,17 +46,26 @@ class Equivalence:
 
     @property
     def ok(self) -> bool:
-        """Whether every distance is within the tolerance; nan is not."""
-        return all(distance <= self.tolerance for distance in self.distances.values())
+        """Whether every distance is within the tolerance, or is rounding; nan is neither."""
+        return all(
+            distance <= max(self.tolerance, ROUNDINGS * self.sensitivity.get(key, 0.0))
+            for key, distance in self.distances.items()
+        )
 
     def __str__(self) -> str:
+        """The worst distance of each mode and kind, and everything above the tolerance."""
         lines = [f"{'mode':6} {'kind':20} {'tensors':>8} {'worst':>9}  where"]
         for mode, kind in dict.fromkeys(key[:2] for key in self.distances):
             of_kind = {k[2]: d for k, d in self.distances.items() if k[:2] == (mode, kind)}
             where = max(of_kind, key=lambda name: _or_infinite(of_kind[name]))
             lines.append(f"{mode:6} {kind:20} {len(of_kind):8} {of_kind[where]:9.1e}  {where}")
-        for mode, layer in self.first_departure.items():
-            lines.append(f"{mode}: {layer or 'the model'} departs first")
+        for (mode, kind, name), sensitivity in self.sensitivity.items():
+            distance = self.distances[mode, kind, name]
+            lines.append(
+                f"{mode}: {kind} {name} is {distance:.1e} off; torch's own moves by "
+                f"{sensitivity:.1e} when its input moves by one unit in the last place"
+            )
+        lines += [f"{mode}: {layer} departs first" for mode, layer in self.first_departure.items()]
         lines.append(f"{'equal' if self.ok else 'NOT EQUAL'}, tolerance {self.tolerance:.0e}")
         return "\n".join(lines)
 
@@ -76,28 +92,33 @@ def prove(
     Returns:
         The distances, to be printed or read.
     """
-    distances: dict[tuple[str, str, str], float] = {}
+    distances: dict[Key, float] = {}
+    sensitivity: dict[Key, float] = {}
     first_departure: dict[str, str] = {}
     theirs, ours = revert(copy.deepcopy(model)).double(), revert(copy.deepcopy(model)).double()
     convert(ours)
+    inputs = _in_float64(inputs)
     for mode in ("train", "eval"):
-        pair = [copy.deepcopy(each).train(mode == "train") for each in (theirs, ours)]
-        expected, actual = (_step(each, inputs, loss) for each in pair)
-        measured = {
-            (mode, *key): _distance(actual.get(key), value) for key, value in expected.items()
-        }
+        theirs.train(mode == "train")
+        ours.train(mode == "train")
+        expected, actual = (_step(copy.deepcopy(each), inputs, loss) for each in (theirs, ours))
+        measured = _distances(mode, actual, expected)
         distances |= measured
-        if not all(distance <= tolerance for distance in measured.values()):
-            pair = [copy.deepcopy(each).train(mode == "train") for each in (theirs, ours)]
+        departed = {key for key, distance in measured.items() if not distance <= tolerance}
+        if departed:
+            moved = _distances(mode, _step(copy.deepcopy(theirs), _moved(inputs), loss), expected)
+            sensitivity |= {key: moved[key] for key in measured if key in departed}
+        if not Equivalence(measured, sensitivity, tolerance).ok:
+            pair = copy.deepcopy(theirs), copy.deepcopy(ours)
             first_departure[mode] = _first_departure(*pair, inputs, tolerance)
-    return Equivalence(distances, tolerance, first_departure)
+    return Equivalence(distances, sensitivity, tolerance, first_departure)
 
 
 def _step(
     model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor] | None
 ) -> dict[tuple[str, str], Tensor]:
     """Every tensor that a forward and a backward pass leave, by kind and name."""
-    inputs = _leaves_in_float64(inputs)
+    inputs = tree_map(_leaf, inputs)
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(0)
         outputs = _call(model, inputs)
@@ -139,7 +160,7 @@ def _first_departure(theirs: nn.Module, ours: nn.Module, inputs: Any, tolerance:
             module.register_forward_hook(hook(name))
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
-            _call(model, _leaves_in_float64(inputs))
+            _call(model, inputs)
     return departed[0] if departed else "a gradient"
 
 
@@ -147,19 +168,36 @@ def _call(model: nn.Module, inputs: Any) -> Any:
     return model(*(inputs if isinstance(inputs, tuple) else (inputs,)))
 
 
-def _leaves_in_float64(inputs: Any) -> Any:
-    """The same inputs with floating-point tensors as float64 leaves of their own."""
+def _in_float64(inputs: Any) -> Any:
+    return tree_map(lambda value: value.double() if _is_real(value) else value, inputs)
 
-    def leaf(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.is_floating_point():
-            return value.detach().double().clone().requires_grad_()
-        return value
 
-    return tree_map(leaf, inputs)
+def _moved(inputs: Any) -> Any:
+    """The inputs with every number moved up by one unit in the last place."""
+
+    def move(value: Any) -> Any:
+        return value.nextafter(torch.full_like(value, torch.inf)) if _is_real(value) else value
+
+    return tree_map(move, inputs)
+
+
+def _leaf(value: Any) -> Any:
+    """A copy of its own that a gradient can be asked for."""
+    return value.detach().clone().requires_grad_() if _is_real(value) else value
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
 
 
 def _tensors(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+def _distances(
+    mode: str, actual: dict[tuple[str, str], Tensor], expected: dict[tuple[str, str], Tensor]
+) -> dict[Key, float]:
+    return {(mode, *key): _distance(actual.get(key), value) for key, value in expected.items()}
 
 
 def _distance(actual: Tensor | None, expected: Tensor) -> float:
