@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import torch
@@ -47,14 +46,13 @@ class _Routing(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        ours = routes().get(func)
+        ours = ROUTES.get(func)
         if ours is None or "out" in kwargs or not _is_real(args):
             return func(*args, **kwargs)
         return ours(*args, **kwargs)
 
 
-@cache
-def routes() -> dict[Callable[..., Any], Callable[..., Any]]:
+def _routes() -> dict[Callable[..., Any], Callable[..., Any]]:
     """Ours for each of torch's functions that there is one for."""
     table: dict[Callable[..., Any], Callable[..., Any]] = {}
     for name in functional.__all__:
@@ -83,3 +81,6 @@ def _is_real(args: tuple[Any, ...]) -> bool:
     if isinstance(first, (tuple, list)) and first:
         first = first[0]
     return isinstance(first, Tensor) and first.is_floating_point()
+
+
+ROUTES = _routes()
