@@ -11,6 +11,7 @@ Every layer has the name, the arguments and the state_dict of its twin in :mod:`
 from manualnn import functional, optim
 from manualnn.convert import convert, revert
 from manualnn.coverage import coverage
+from manualnn.distributed import SyncBatchNorm
 from manualnn.equivalence import prove
 from manualnn.layers.activations import (
     CELU,
@@ -33,11 +34,13 @@ from manualnn.layers.activations import (
 from manualnn.layers.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from manualnn.layers.conv import Conv1d, Conv2d, Conv3d
 from manualnn.layers.dropout import Dropout, Dropout2d
+from manualnn.layers.embedding import Embedding
 from manualnn.layers.flatten import Flatten
 from manualnn.layers.groupnorm import GroupNorm
 from manualnn.layers.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
 from manualnn.layers.layernorm import LayerNorm
 from manualnn.layers.linear import Linear
+from manualnn.layers.local_response_norm import LocalResponseNorm
 from manualnn.layers.pooling import MaxPool1d, MaxPool2d, MaxPool3d
 from manualnn.layers.softmax import LogSoftmax, Softmax
 from manualnn.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
@@ -66,6 +69,7 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "Hardsigmoid",
@@ -80,6 +84,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSoftmax",
     "MSELoss",
     "MaxPool1d",
@@ -95,6 +100,7 @@ __all__ = [
     "SmoothL1Loss",
     "Softmax",
     "Softplus",
+    "SyncBatchNorm",
     "Tanh",
     "convert",
     "coverage",

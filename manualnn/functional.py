@@ -22,12 +22,14 @@ from manualnn.layers.arithmetic import add, add_, mul
 from manualnn.layers.batchnorm import batch_norm
 from manualnn.layers.conv import conv1d, conv2d, conv3d
 from manualnn.layers.dropout import dropout, dropout2d
+from manualnn.layers.embedding import embedding
 from manualnn.layers.flatten import flatten
 from manualnn.layers.groupnorm import group_norm
 from manualnn.layers.instancenorm import instance_norm
 from manualnn.layers.joining import cat, chunk, mean, split
 from manualnn.layers.layernorm import layer_norm
 from manualnn.layers.linear import linear
+from manualnn.layers.local_response_norm import local_response_norm
 from manualnn.layers.pooling import max_pool1d, max_pool2d, max_pool3d
 from manualnn.layers.softmax import log_softmax, softmax
 from manualnn.losses.binary_cross_entropy import (
@@ -56,6 +58,7 @@ __all__ = [
     "dropout",
     "dropout2d",
     "elu",
+    "embedding",
     "flatten",
     "gelu",
     "group_norm",
@@ -69,6 +72,7 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "max_pool1d",
     "max_pool2d",

@@ -9,6 +9,7 @@ from tests.layers.test_groupnorm import CASES as GROUP_NORM
 from tests.layers.test_instancenorm import CASES as INSTANCE_NORM
 from tests.layers.test_layernorm import CASES as LAYER_NORM
 from tests.layers.test_linear import CASES as LINEAR
+from tests.layers.test_local_response_norm import CASES as LOCAL_RESPONSE_NORM
 from tests.layers.test_pooling import CASES as POOLING
 from tests.layers.test_softmax import CASES as SOFTMAX
 from tests.losses.test_binary_cross_entropy import CASES as BINARY_CROSS_ENTROPY
@@ -26,6 +27,7 @@ CASES = [
     *LAYER_NORM,
     *GROUP_NORM,
     *INSTANCE_NORM,
+    *LOCAL_RESPONSE_NORM,
     *ACTIVATIONS,
     *DROPOUT,
     *FLATTEN,

@@ -288,6 +288,15 @@ NORMS = [
     _bad("group_norm: complex input", _function("group_norm", 2),
          torch.ones(2, 4, dtype=torch.complex64),
          error=NotImplementedError, value="torch.complex64", fits="floating-point"),
+    _bad("local_response_norm: axes", _layer("LocalResponseNorm", 3), (2, 3), error=ValueError,
+         value="(2, 3)", fits="(R, C, ...)"),
+    _bad("local_response_norm: empty window", _layer("LocalResponseNorm", 0), (2, 3, 4),
+         value="got 0", fits="at least 1"),
+    _bad("local_response_norm: size not whole", _layer("LocalResponseNorm", 2.5), (2, 3, 4),
+         error=TypeError, value="float", fits="int"),
+    _bad("local_response_norm: complex input", _layer("LocalResponseNorm", 3),
+         torch.ones(2, 3, 4, dtype=torch.complex64),
+         error=NotImplementedError, value="torch.complex64", fits="torch.view_as_real"),
 ]  # fmt: skip
 
 OTHERS = [
@@ -420,6 +429,135 @@ DROPOUT = [
     _bad("dropout2d: no channels", _layer("Dropout2d"), (3,), value="(3,)", fits="2 dimensions"),
 ]  # fmt: skip
 
+_ONE, _HALF = torch.ones(2), torch.full((2,), 0.5)
+_COMPLEX, _INTEGERS = torch.ones(2, dtype=torch.complex64), torch.tensor([0, 1])
+
+
+def _weighted(name):
+    return lambda n: lambda x, y, v: getattr(n.functional, name)(x, y, weight=v)
+
+
+def _loss_of_elements(name, unlike="must match"):
+    """What every loss of single elements refuses."""
+    return [
+        _bad(f"{name}: reduction", _layer(name, reduction="max"), _ONE, _HALF,
+             error=ValueError, value="'max'", fits="'none', 'mean' or 'sum'"),
+        _bad(f"{name}: shapes", _layer(name, reduction="sum"), (3, 2), (3, 4),
+             error=RuntimeError if unlike == "must match" else ValueError,
+             value="4)", fits=unlike),
+    ]  # fmt: skip
+
+
+def _floating_loss(name):
+    """What those refuse that are for floating-point numbers alone."""
+    return [
+        _bad(f"{name}: integers", _layer(name), _INTEGERS, _INTEGERS,
+             error=NotImplementedError, value="torch.int64", fits="floating-point"),
+        _bad(f"{name}: complex", _layer(name), _COMPLEX, _COMPLEX,
+             error=NotImplementedError, value="torch.complex64", fits="floating-point"),
+    ]  # fmt: skip
+
+
+def _binary_loss(name):
+    """What both forms of binary cross-entropy refuse."""
+
+    def loss(weight):
+        return lambda n: getattr(n, name)(weight)
+
+    return [
+        _bad(f"{name}: integer target", _layer(name), _HALF, _INTEGERS,
+             value="torch.int64", fits="float"),
+        _bad(f"{name}: weight", loss(torch.ones(3)), _HALF, _HALF, value="3", fits="must match"),
+        _bad(f"{name}: wider weight", loss(torch.ones(3, 2)), _HALF, _HALF,
+             value="3, 2", fits="[2]"),
+        _bad(f"{name}: weight to be differentiated", loss(torch.ones(2, requires_grad=True)),
+             _HALF, _HALF, value="requires a gradient", fits="weight.detach()"),
+    ]  # fmt: skip
+
+
+LOSSES_OF_ELEMENTS = [
+    *(b for name in ("L1Loss", "SmoothL1Loss", "HuberLoss", "KLDivLoss")
+      for b in _loss_of_elements(name)),
+    *(b for name in ("BCELoss", "BCEWithLogitsLoss") for b in _loss_of_elements(name, "(3, 2)")),
+    *(b for name in ("SmoothL1Loss", "HuberLoss", "BCELoss", "BCEWithLogitsLoss")
+      for b in _floating_loss(name)),
+    *(b for name in ("BCELoss", "BCEWithLogitsLoss") for b in _binary_loss(name)),
+    _bad("l1: mean of integers", _layer("L1Loss"), _INTEGERS, _INTEGERS,
+         error=NotImplementedError, value="torch.int64", fits="floating-point"),
+    _bad("l1: truth values", _layer("L1Loss"), _ONE, _INTEGERS.bool(),
+         error=NotImplementedError, value="torch.bool", fits="another type"),
+    _bad("l1: weight", _weighted("l1_loss"), (3, 2), (3, 2), (2,),
+         error=ValueError, value="(2,)", fits="(3, 2)"),
+    _bad("huber: weight", _weighted("huber_loss"), (3, 2), (3, 2), (2,),
+         error=ValueError, value="(2,)", fits="(3, 2)"),
+    _bad("smooth_l1: beta", _layer("SmoothL1Loss", beta=-1.0), _ONE, _HALF,
+         value="-1.0", fits="at least 0"),
+    _bad("huber: delta", _layer("HuberLoss", delta=0.0), _ONE, _HALF, value="0.0", fits="above 0"),
+    _bad("huber: integer input", _layer("HuberLoss"), _INTEGERS, _HALF,
+         value="torch.int64", fits="torch.float32"),
+    _bad("bce: input", _layer("BCELoss"), torch.tensor([0.5, 1.5]), _HALF,
+         value="to 1.5", fits="between 0 and 1"),
+    _bad("bce: target", _layer("BCELoss"), _HALF, torch.tensor([-0.5, 1.0]),
+         value="-0.5", fits="between 0 and 1"),
+    _bad("bce: float64 target", _layer("BCELoss"), _HALF, _HALF.double(),
+         value="torch.float64", fits="torch.float32"),
+    _bad("bce_with_logits: truth values", _layer("BCEWithLogitsLoss"), _HALF, _INTEGERS.bool(),
+         error=NotImplementedError, value="torch.bool", fits="floating-point"),
+    _bad("bce_with_logits: pos_weight",
+         lambda n: n.BCEWithLogitsLoss(pos_weight=torch.ones(3, 2)), _HALF, _HALF,
+         value="3, 2", fits="[2]"),
+    _bad("bce_with_logits: pos_weight to be differentiated",
+         lambda n: n.BCEWithLogitsLoss(pos_weight=torch.ones(2, requires_grad=True)), _HALF, _HALF,
+         value="requires a gradient", fits="pos_weight.detach()"),
+    _bad("kl_div: integer input", _layer("KLDivLoss", reduction="sum"), _INTEGERS, _HALF,
+         value="input is torch.int64", fits="floating-point"),
+    _bad("kl_div: integer target", _layer("KLDivLoss", reduction="sum"), _HALF, _INTEGERS,
+         value="target is torch.int64", fits="floating-point"),
+    _bad("kl_div: complex", _layer("KLDivLoss", reduction="sum"), _COMPLEX, _COMPLEX,
+         value="torch.complex64", fits="floating-point"),
+]  # fmt: skip
+
+NLL = [
+    _bad(f"nll: target {target}, {reduction}, {len(size) + 2} axes",
+         _layer("NLLLoss", reduction=reduction), (1, 3, *size), torch.full((1, *size), target),
+         error=IndexError, value=f"Target {target} ", fits="from 0 to 2")
+    for target in (3, -1)
+    for reduction in ("mean", "sum", "none")
+    for size in ((), (2,), (2, 2))
+] + [
+    _bad("nll: a number", _layer("NLLLoss"), (), torch.tensor(0),
+         error=ValueError, value="a number", fits="(N, C, ...)"),
+    _bad("nll: targets of one sample", _layer("NLLLoss"), (3,), _indices(1, 2),
+         error=ValueError, value="(2,)", fits="class indices ()"),
+    _bad("nll: batch size", _layer("NLLLoss"), (2, 3), _indices(0, 1, 2),
+         error=ValueError, value="(3,)", fits="class indices (2,)"),
+    _bad("nll: no target", _layer("NLLLoss"), (2, 3), torch.tensor(1),
+         error=ValueError, value="()", fits="class indices (2,)"),
+    _bad("nll: two targets", _layer("NLLLoss"), (2, 3), _indices([0], [1]),
+         value="(2, 1)", fits="class indices (2,)"),
+    _bad("nll: pixels", _layer("NLLLoss"), (2, 3, 2, 2), _indices(0, 1),
+         value="(2,)", fits="class indices (2, 2, 2)"),
+    _bad("nll: plane", _layer("NLLLoss"), (1, 3, 2, 2), _indices([[0, 1]]),
+         value="(1, 1, 2)", fits="class indices (1, 2, 2)"),
+    _bad("nll: int32 target", _layer("NLLLoss"), (2, 3), _indices(0, 1, dtype=torch.int32),
+         value="torch.int32", fits="Long or Byte"),
+    _bad("nll: probabilities", _layer("NLLLoss"), (2, 3), (2, 3),
+         value="(2, 3) of torch.float32", fits="class indices (2,)"),
+    _bad("nll: integers", _layer("NLLLoss"), _indices([0, 1], [2, 3]), _indices(0, 1),
+         error=NotImplementedError, value="torch.int64", fits="floating-point"),
+    _bad("nll: complex input", _layer("NLLLoss"), torch.ones(2, 3, dtype=torch.complex64),
+         _indices(0, 1), error=NotImplementedError, value="torch.complex64", fits="floating-point"),
+    _bad("nll: reduction", _layer("NLLLoss", reduction="max"), (2, 3), _indices(0, 1),
+         error=ValueError, value="'max'", fits="'none', 'mean' or 'sum'"),
+    _bad("nll: weight", _function("nll_loss"), (2, 3), _indices(0, 1), (2,),
+         value="(2,)", fits="3 class weights"),
+    _bad("nll: weight of another dtype", _function("nll_loss"), (2, 3), _indices(0, 1),
+         torch.ones(3, dtype=torch.float64), value="is torch.float64",
+         fits="should be torch.float32"),
+    _bad("nll: weight to be differentiated", _function("nll_loss"), (2, 3), _indices(0, 1),
+         torch.ones(3, requires_grad=True), value="requires a gradient", fits="weight.detach()"),
+]  # fmt: skip
+
 BAD_CALLS = [
     *DROPOUT,
     *LINEAR,
@@ -430,6 +568,8 @@ BAD_CALLS = [
     *ACTIVATIONS,
     *OTHERS,
     *LOSSES,
+    *LOSSES_OF_ELEMENTS,
+    *NLL,
 ]
 
 # What torch takes without a word, to compute something else than was asked, or nothing.

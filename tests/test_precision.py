@@ -34,9 +34,12 @@ def test_half_precision_modules_and_autocast(case):
     truth = _results(case.modules()[1], case.tensors())
     for half in (torch.bfloat16, torch.float16):
         for dtype, autocast in ((half, None), (torch.float32, half)):
-            actual, expected = (
-                _results(m, case.tensors(dtype), autocast) for m in case.modules(dtype)
-            )
+            ours, theirs = case.modules(dtype)
+            actual = _results(ours, case.tensors(dtype), autocast)
+            try:
+                expected = _results(theirs, case.tensors(dtype), autocast)
+            except NotImplementedError:  # torch averages no planes in float16 on the CPU
+                continue
             _assert_as_good_as_the_twin(actual, expected, truth, half)
 
 

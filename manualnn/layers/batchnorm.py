@@ -179,15 +179,29 @@ def norm_by_batch(
         (mean,) = per_channel(input, input.new_zeros(input.shape[1]))
         return apply(BatchNormGivenFunction, input, mean, mean + 1, gamma, beta, eps)
     output, mean, var = apply(NormalisationFunction, input, gamma, beta, axes, eps)
-    n = set_size(input, axes)
+    update_running(running_mean, running_var, mean, var, set_size(input, axes), momentum)
+    return output
+
+
+def update_running(
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    mean: Tensor,
+    var: Tensor,
+    n: int | Tensor,
+    momentum: float | Tensor,
+) -> None:
+    """Move the running statistics, (C), towards the batch's, the mean over instances: (R, C, ...).
+
+    Batch norm is one instance. The variance is the unbiased estimate from n values.
+    """
     with torch.no_grad():
         if running_mean is not None:
-            batch = mean.mean(0).reshape(-1)  # over the instances, where each has its own: (C)
+            batch = mean.mean(0).reshape(-1)
             running_mean.copy_(running_update(running_mean, batch, momentum))
         if running_var is not None:
             batch = var.mean(0).reshape(-1) * (n / (n - 1))
             running_var.copy_(running_update(running_var, batch, momentum))
-    return output
 
 
 def _check(input: Tensor, training: bool, eps: float) -> None:
@@ -239,7 +253,7 @@ def check_per_channel(
             )
 
 
-class _HandDerivedBatchNorm(nn.modules.batchnorm._BatchNorm):
+class HandDerivedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """The forward pass of BatchNorm1d, BatchNorm2d and BatchNorm3d; all else is torch.nn's."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -251,7 +265,7 @@ class _HandDerivedBatchNorm(nn.modules.batchnorm._BatchNorm):
         if self.momentum is None and seen is not None:  # the plain average of all batches so far
             momentum = 1 / (seen + 1).double()
         uses_running = tracks or not self.training
-        output = batch_norm(
+        output = self._norm(
             input,
             self.running_mean if uses_running else None,
             self.running_var if uses_running else None,
@@ -265,12 +279,16 @@ class _HandDerivedBatchNorm(nn.modules.batchnorm._BatchNorm):
             seen.add_(1)
         return output
 
+    def _norm(self, input: Tensor, *arguments: Any) -> Tensor:
+        """The function behind the layer; that of synchronised batch norm is another."""
+        return batch_norm(input, *arguments)
 
-class BatchNorm1d(_HandDerivedBatchNorm, nn.BatchNorm1d):
+
+class BatchNorm1d(HandDerivedBatchNorm, nn.BatchNorm1d):
     """:class:`torch.nn.BatchNorm1d` with the report's backward pass, over (R, C) or (R, C, W)."""
 
 
-class BatchNorm2d(_HandDerivedBatchNorm, nn.BatchNorm2d):
+class BatchNorm2d(HandDerivedBatchNorm, nn.BatchNorm2d):
     """:class:`torch.nn.BatchNorm2d` with the report's backward pass, over (R, C, H, W).
 
     Same arguments, initialisation, state_dict and errors as its twin. Source: Eq. 52-57 and 65-67.
@@ -281,5 +299,5 @@ class BatchNorm2d(_HandDerivedBatchNorm, nn.BatchNorm2d):
     """
 
 
-class BatchNorm3d(_HandDerivedBatchNorm, nn.BatchNorm3d):
+class BatchNorm3d(HandDerivedBatchNorm, nn.BatchNorm3d):
     """:class:`torch.nn.BatchNorm3d` with the report's backward pass, over (R, C, D, H, W)."""

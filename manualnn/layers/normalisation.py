@@ -25,7 +25,7 @@ gives::
     total = sum_S gamma delta,    along = sum_S gamma delta xhat
 
 Eq. 65 takes from gamma delta its mean and its part along xhat: the two directions in which a
-change of X changes nothing. That is one affine map per set, a delta + b (X - mu) + c.
+change of X changes nothing. With b and c constant over S it is a delta + b (X - mu) + c.
 
 All four sums run over the axes that are in S and not in A, where gamma is constant. Taken first,
 they leave little to do for the others::
@@ -119,7 +119,7 @@ def norm_grad_input(
     weight: Tensor | None,
     total: Tensor,
     along: Tensor,
-    n: int,
+    n: int | Tensor,
     grad_mean: Tensor | float = 0.0,
     grad_var: Tensor | float = 0.0,
 ) -> Tensor:

@@ -32,6 +32,8 @@ CASES = [
     _case(2, (2, 3, 2, 2), track_running_stats=False, training=False),
     _case(2, (0, 3, 2, 2)),
     _case(2, (0, 3, 2, 2), training=False),
+    Case("SyncBatchNorm", {"num_features": 3}, ((2, 3, 2),)),  # of one process
+    Case("SyncBatchNorm", {"num_features": 3, "momentum": None}, ((5, 3),), training=False),
     _case(3, (2, 3, 2, 1, 2)),
     _case(3, (2, 3, 2, 1, 2), training=False, eps=0.0),
 ]

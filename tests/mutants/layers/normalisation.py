@@ -58,9 +58,9 @@ MUTANTS = [
         "(times(s, weight) for s in (s0, s1))",
     ),
     (
-        "dL/dgamma of each sample for itself",
+        "dL/dgamma of the first sample alone",
         "sum_over(s1, neither) if needs_weight",
-        "s1 if needs_weight",
+        "s1[:1] if needs_weight",
     ),
     (
         "dL/dbeta takes the sum for dL/dgamma",
