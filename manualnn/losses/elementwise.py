@@ -106,7 +106,7 @@ def elementwise_loss(
             *tensors, weight = ctx.saved_tensors
             terms, reduction = (*tensors, *ctx.settings), ctx.reduction
             count = mean_count(reduction, tensors[0], weight)
-            d_losses = sum(
+            d_losses: Any = sum(
                 grad(tangent, *terms)
                 for grad, tangent in zip(grads, tangents, strict=False)
                 if tangent is not None
@@ -119,6 +119,11 @@ def elementwise_loss(
 
     function = type(name, (ElementwiseLoss,), {})
     return function
+
+
+def opposite(grad: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """dL/dy = -dL/dx, where l depends on x - y alone."""
+    return lambda *terms: -grad(*terms)
 
 
 def warn_of_broadcast(input: Tensor, target: Tensor) -> None:

@@ -21,12 +21,14 @@ Source: Kullback and Leibler 1951, "On information and sufficiency".
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import torch
 from torch import Tensor, nn
 
 from manualnn.autograd import apply, autocast_float32
+from manualnn.layers.arithmetic import mul
 from manualnn.losses.elementwise import elementwise_loss
 from manualnn.losses.reduction import named_reduction
 
@@ -118,8 +120,11 @@ def _kl_div(input: Tensor, target: Tensor, reduction: str, log_target: bool) -> 
             raise RuntimeError(f"expected floating-point numbers, but the {name} is {tensor.dtype}")
     input, target = autocast_float32(input, target)
     dtype = torch.promote_types(input.dtype, target.dtype)
-    input, target = torch.broadcast_tensors(input.to(dtype), target.to(dtype))
-    return apply(LogKLDivFunction if log_target else KLDivFunction, input, target, None, reduction)
+    x, y = torch.broadcast_tensors(input.to(dtype), target.to(dtype))
+    loss = apply(LogKLDivFunction if log_target else KLDivFunction, x, y, None, reduction)
+    if reduction == "batchmean" and x.shape[:1] != input.shape[:1]:  # the input's rows count
+        loss = mul(loss, math.prod(x.shape[:1]) / math.prod(input.shape[:1]))
+    return loss
 
 
 class KLDivLoss(nn.KLDivLoss):

@@ -26,8 +26,6 @@ Sources: Huber 1964, "Robust estimation of a location parameter"; Girshick 2015,
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 
@@ -35,6 +33,7 @@ from manualnn.autograd import apply, autocast_float32
 from manualnn.losses.elementwise import (
     elementwise_loss,
     floating,
+    opposite,
     require_shape,
     warn_of_broadcast,
 )
@@ -71,11 +70,6 @@ def huber_error(input: Tensor, target: Tensor, bound: float) -> Tensor:
 def huber_grad(delta: Tensor, input: Tensor, target: Tensor, bound: float) -> Tensor:
     """dL/dz = delta clamp(z, -d, d), element by element."""
     return delta * (input - target).clamp(-bound, bound)
-
-
-def opposite(grad: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """dL/dy = -dL/dz, as z = x - y."""
-    return lambda *terms: -grad(*terms)
 
 
 L1Function = elementwise_loss("L1Function", absolute_error, absolute_grad, opposite(absolute_grad))
@@ -120,7 +114,8 @@ def l1_loss(
         require_shape("weight", weight, input.shape)
         require_shape("weight", weight, torch.broadcast_shapes(input.shape, target.shape))
         dtype = torch.promote_types(input.dtype, target.dtype)
-        dtype, weight = torch.promote_types(dtype, weight.dtype), weight.to(dtype)
+        dtype = torch.promote_types(dtype, weight.dtype)
+        weight = weight.to(dtype)
         reduction = "weighted mean" if reduction == "mean" else reduction
     if torch.bool in (input.dtype, target.dtype):
         raise NotImplementedError(
@@ -203,7 +198,8 @@ def huber_loss(
     if not delta > 0:
         raise RuntimeError(f"delta must be above 0, but got {delta}")
     input, target = autocast_float32(input, target)
-    if floating(input, target) and not input.is_floating_point():
+    floating(input, target)
+    if not input.is_floating_point():
         raise RuntimeError(
             f"the loss of a {target.dtype} target cannot be {input.dtype} as the input is"
         )

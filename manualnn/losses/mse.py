@@ -11,7 +11,8 @@ and its chain rule, with s = dL/dl from the reduction::
     dL/dv    =  s (yhat - y)^2
 
 The report's loss is the sum (reduction "sum"); the weighted mean divides by sum v, so that there
-dL/dv = g ((yhat - y)^2 - mean) / sum v.
+dL/dv = g ((yhat - y)^2 - mean) / sum v. All but Eq. 16 and 30 is what every loss of single elements
+does (elementwise.py).
 
 Corrected: Eq. 25 and 30 print 2 ||yhat - y||, a number where a vector belongs.
 
@@ -20,83 +21,34 @@ Shapes: yhat, y and v all the same, after broadcasting.
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_float32
-from manualnn.losses.reduction import named_reduction, reduce, reduce_grad
+from manualnn.autograd import apply, autocast_float32
+from manualnn.losses.elementwise import (
+    elementwise_loss,
+    floating,
+    opposite,
+    require_shape,
+    warn_of_broadcast,
+)
+from manualnn.losses.reduction import named_reduction
 
 
-def squared_error(input: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
-    """v (yhat - y)^2 (Eq. 16), element by element."""
+def squared_error(input: Tensor, target: Tensor) -> Tensor:
+    """(yhat - y)^2 (Eq. 16), element by element."""
     difference = input - target
-    return difference * difference if weight is None else difference * difference * weight
+    return difference * difference
 
 
-def mse_grad_input(
-    grad_loss: Tensor, input: Tensor, target: Tensor, weight: Tensor | None
-) -> Tensor:
-    """2 s v (yhat - y) (Eq. 30), element by element; s is broadcast."""
-    grad_input = 2 * grad_loss * (input - target)
-    return grad_input if weight is None else grad_input * weight
+def mse_grad_input(delta: Tensor, input: Tensor, target: Tensor) -> Tensor:
+    """2 delta (yhat - y) (Eq. 30), element by element; delta = s v is broadcast."""
+    return 2 * delta * (input - target)
 
 
-def mse_grad_weight(
-    grad_output: Tensor, input: Tensor, target: Tensor, weight: Tensor, reduction: str
-) -> Tensor:
-    """s (yhat - y)^2, less its share of the mean where the mean divides by sum v."""
-    errors = squared_error(input, target, None)
-    if reduction != "mean":
-        return grad_output * errors
-    return grad_output * (errors - (weight * errors).sum() / weight.sum()) / weight.sum()
-
-
-class MSEFunction(Function):
-    """v (yhat - y)^2, reduced."""
-
-    @staticmethod
-    def forward(input: Tensor, target: Tensor, weight: Tensor | None, reduction: str) -> Tensor:
-        losses = squared_error(input, target, weight)
-        return reduce(losses, reduction, losses.numel() if weight is None else weight.sum())
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        input, target, weight, ctx.reduction = inputs
-        ctx.save_for_backward(input, target, weight)
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        input, target, weight = ctx.saved_tensors
-        needs_input, needs_target, needs_weight, _ = ctx.needs_input_grad
-        count = input.numel() if weight is None else weight.sum()
-        grad_loss = reduce_grad(grad_output, ctx.reduction, count)
-        grad_input = mse_grad_input(grad_loss, input, target, weight)
-        grad_weight = None
-        if needs_weight:
-            grad_weight = mse_grad_weight(grad_output, input, target, weight, ctx.reduction)
-        return (
-            grad_input if needs_input else None,
-            -grad_input if needs_target else None,
-            grad_weight,
-            None,
-        )
-
-    @staticmethod
-    def jvp(
-        ctx: Any, d_input: Tensor, d_target: Tensor, d_weight: Tensor | None, _: None
-    ) -> Tensor:
-        input, target, weight = ctx.saved_tensors
-        count = input.numel() if weight is None else weight.sum()
-        one = torch.ones_like(input)
-        d_losses = mse_grad_input(one, input, target, weight) * (d_input - d_target)
-        d_output = reduce(d_losses, ctx.reduction, count)
-        if d_weight is None:
-            return d_output
-        by_weight = mse_grad_weight(one, input, target, weight, ctx.reduction) * d_weight
-        return d_output + reduce(by_weight, ctx.reduction, 1)
+MSEFunction = elementwise_loss(
+    "MSEFunction", squared_error, mse_grad_input, opposite(mse_grad_input)
+)
 
 
 def mse_loss(
@@ -125,24 +77,18 @@ def mse_loss(
         RuntimeError: if the shapes cannot be broadcast.
         NotImplementedError: if neither input nor target holds floating-point numbers.
     """
-    if target.shape != input.shape:
-        warnings.warn(
-            f"the target's shape {tuple(target.shape)} is not the input's {tuple(input.shape)}; "
-            "they are broadcast, which is rarely what is meant",
-            stacklevel=2,
-        )
+    warn_of_broadcast(input, target)
     reduction = named_reduction(size_average, reduce, reduction)
-    if weight is not None and weight.shape != input.shape:
-        raise ValueError(
-            f"the weight's shape {tuple(weight.shape)} must be the input's {tuple(input.shape)}"
-        )
-    input, target, weight = autocast_float32(input, target, weight)
-    dtype = torch.promote_types(input.dtype, target.dtype)
-    if not dtype.is_floating_point:
-        raise NotImplementedError(f"expected floating-point numbers, but got {dtype}")
-    input, target = torch.broadcast_tensors(input.to(dtype), target.to(dtype))
     if weight is not None:
-        weight = weight.expand_as(input)
+        require_shape("weight", weight, input.shape)
+        require_shape("weight", weight, torch.broadcast_shapes(input.shape, target.shape))
+        reduction = "weighted mean" if reduction == "mean" else reduction
+    input, target, weight = autocast_float32(input, target, weight)
+    dtype = floating(input, target)
+    if weight is not None:
+        dtype = torch.promote_types(dtype, weight.dtype)
+        weight = weight.to(dtype)
+    input, target = torch.broadcast_tensors(input.to(dtype), target.to(dtype))
     return apply(MSEFunction, input, target, weight, reduction)
 
 

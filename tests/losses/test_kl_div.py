@@ -72,12 +72,13 @@ def test_the_mean_over_classes_is_warned_of_as_in_torch():
             namespace.functional.kl_div(torch.zeros(2), torch.ones(2))
 
 
+@pytest.mark.parametrize("shapes", [((4, 1), (3,)), ((3,), (4, 3)), ((), (4, 3))], ids=str)
 @pytest.mark.parametrize("reduction", ["batchmean", "none"])
-def test_shapes_are_broadcast_as_in_torch(reduction):
+def test_shapes_are_broadcast_as_in_torch(reduction, shapes):
     results = []
     for namespace in (manualnn, torch.nn):
         torch.manual_seed(0)
-        x, y = (torch.rand(shape, requires_grad=True) for shape in ((4, 1), (3,)))
+        x, y = (torch.rand(shape, requires_grad=True) for shape in shapes)
         loss = namespace.functional.kl_div(x, y, reduction=reduction)
         results.append([loss, *torch.autograd.grad(loss.sum(), (x, y))])
     torch.testing.assert_close(*results)

@@ -89,7 +89,7 @@ def test_eq_25_and_30_print_a_norm_for_a_vector():
     assert np.shape(printed) == ()
     assert error(printed, expected) == pytest.approx(3.9, rel=0.05)
     assert_agrees(reference.squared_error_grad(prediction, target), expected)
-    by_layer = mse_grad_input(torch.tensor(1.0), tensor(prediction), tensor(target), None)
+    by_layer = mse_grad_input(torch.tensor(1.0), tensor(prediction), tensor(target))
     assert_agrees(by_layer, expected)
 
 
