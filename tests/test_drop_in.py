@@ -205,8 +205,6 @@ DIRECT_CALLS = [
     ("dropout", (torch.arange(3), 0.0), {}),
     ("dropout2d", (_X2, 0.3), {}),
     ("dropout2d", (_X2, 0.3, True, True), {}),
-    ("embedding", (torch.tensor([[0, 4], [4, 2]]), _random(5, 3)), {}),
-    ("embedding", (torch.tensor([0, 4]), _random(5, 3), -1, 0.5, 1.0), {}),
     ("flatten", (_X2,), {}),
     ("flatten", (_X2, -2), {"end_dim": 3}),
     ("softmax", (_X2, -1), {}),
