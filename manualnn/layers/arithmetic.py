@@ -52,7 +52,7 @@ class AddFunction(Function):
         return (*_add_grads(ctx, grad_output), None)
 
     @staticmethod
-    def jvp(ctx: Any, d_input: Tensor | None, d_other: Tensor | None, _: None) -> Tensor:
+    def jvp(ctx: Any, d_input: Tensor, d_other: Tensor | None, _: None) -> Tensor:
         return _add_tangent(ctx, d_input, d_other)
 
 
@@ -107,9 +107,9 @@ class MulFunction(Function):
         )
 
     @staticmethod
-    def jvp(ctx: Any, d_input: Tensor | None, d_other: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, d_input: Tensor, d_other: Tensor | None) -> Tensor:
         input, other = ctx.saved_tensors
-        d_output = 0 if d_input is None else d_input * (ctx.number if other is None else other)
+        d_output = d_input * (ctx.number if other is None else other)
         return d_output if d_other is None else d_output + input * d_other
 
 

@@ -102,7 +102,7 @@ def elementwise_loss(
             return *grad_terms, *(None for _ in ctx.settings), grad_weight, None
 
         @staticmethod
-        def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
+        def jvp(ctx: Any, *tangents: Any) -> Tensor:
             *tensors, weight = ctx.saved_tensors
             terms, reduction = (*tensors, *ctx.settings), ctx.reduction
             count = mean_count(reduction, tensors[0], weight)
@@ -117,7 +117,7 @@ def elementwise_loss(
             by_weight = weight_partial(losses, weight, reduction) * tangents[-2]
             return reduce(d_losses * weight, reduction, count) + reduce(by_weight, reduction, 1)
 
-    function = type(name, (ElementwiseLoss,), {})
+    function: Any = type(name, (ElementwiseLoss,), {})
     return function
 
 
