@@ -228,9 +228,7 @@ def test_a_converted_model_exports():
     torch.testing.assert_close(program.module()(_images()), model(_images()))
 
 
-@pytest.mark.parametrize(
-    "name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5"]
-)
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "shufflenet_v2_x0_5"])
 def test_torchvision_models_are_the_same_models(name):
     torch.manual_seed(0)
     report = prove(models.get_model(name, num_classes=4), torch.rand(2, 3, 64, 64))

@@ -97,7 +97,7 @@ def elementwise_loss(
             ]
             grad_weight = None
             if needs_weight:
-                losses = apply(function, *terms, None, "none")
+                losses = apply(of_this_loss, *terms, None, "none")
                 grad_weight = grad_output * weight_partial(losses, weight, reduction)
             return *grad_terms, *(None for _ in ctx.settings), grad_weight, None
 
@@ -113,12 +113,12 @@ def elementwise_loss(
             )
             if weight is None:
                 return reduce(d_losses, reduction, count)
-            losses = apply(function, *terms, None, "none")
+            losses = apply(of_this_loss, *terms, None, "none")
             by_weight = weight_partial(losses, weight, reduction) * tangents[-2]
             return reduce(d_losses * weight, reduction, count) + reduce(by_weight, reduction, 1)
 
-    function: Any = type(name, (ElementwiseLoss,), {})
-    return function
+    of_this_loss: Any = type(name, (ElementwiseLoss,), {})
+    return of_this_loss
 
 
 def opposite(grad: Callable[..., Tensor]) -> Callable[..., Tensor]:
