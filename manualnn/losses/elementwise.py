@@ -162,6 +162,16 @@ def require_shape(name: str, tensor: Tensor, shape: torch.Size) -> None:
         )
 
 
+def require_weight(weight: Tensor, input: Tensor, target: Tensor) -> None:
+    """Refuse a weight of another shape, and one beside an input and target that are broadcast.
+
+    Raises:
+        ValueError: if the shapes of the three differ.
+    """
+    require_shape("weight", weight, input.shape)
+    require_shape("weight", weight, torch.broadcast_shapes(input.shape, target.shape))
+
+
 def require_constant(name: str, tensor: Tensor | None) -> None:
     """Refuse to differentiate by a tensor that torch's twin takes for a constant.
 
