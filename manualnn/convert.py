@@ -7,15 +7,19 @@ parameters, and modules that are used twice.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from functools import cache
+from types import ModuleType
 from typing import Any, TypeVar
 
 from torch import nn
 from torch.nn.utils import parametrize
 
 import manualnn
+from manualnn import vision
 from manualnn.routing import hand_derived
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -74,11 +78,17 @@ def revert(model: Model) -> Model:
     return model
 
 
-@cache
 def twins() -> dict[type[nn.Module], type[nn.Module]]:
-    """Ours for each of torch.nn's classes that there is one for."""
-    ours = {name: getattr(manualnn, name) for name in manualnn.__all__ if hasattr(nn, name)}
-    return {getattr(nn, name): cls for name, cls in ours.items() if isinstance(cls, type)}
+    """Ours for each class of torch.nn that there is one for, and of torchvision if it is in use."""
+    of_torch, torchvision = _twins_of(nn, manualnn), sys.modules.get("torchvision")
+    return of_torch | _twins_of(torchvision.ops, vision) if torchvision else of_torch
+
+
+@cache
+def _twins_of(theirs: ModuleType, ours: ModuleType) -> dict[type[nn.Module], type[nn.Module]]:
+    """The classes of the same name in two modules."""
+    pairs = {getattr(theirs, n): getattr(ours, n) for n in ours.__all__ if hasattr(theirs, n)}
+    return {twin: cls for twin, cls in pairs.items() if isinstance(cls, type)}
 
 
 def _fits(name: str, module: nn.Module, which: Sequence[Which]) -> bool:
@@ -108,6 +118,17 @@ class _HandDerivedCalls(nn.Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         with hand_derived():
             return super().forward(*args, **kwargs)
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        """As any module's; ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` comes by here."""
+        if module and any(type(layer) is nn.SyncBatchNorm for layer in module.modules()):
+            warnings.warn(
+                "torch.nn.SyncBatchNorm was put into a model of hand-derived layers (by "
+                "Trainer(sync_batchnorm=True)?); manualnn.SyncBatchNorm.convert_sync_batchnorm or, "
+                "in Lightning, Trainer(plugins=[manualnn.lightning.LayerSync()]) puts ours in",
+                stacklevel=2,
+            )
+        super().add_module(name, module)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         state: Any = super().__reduce_ex__(2)[2]

@@ -9,11 +9,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 from manualnn.autograd import Function
 from manualnn.checks.conduct import VIEWS, graph_nodes
 from manualnn.convert import twins
+
+COPIES = (Tensor.copy_, Tensor.__setitem__)
+NOT_COUNTED = VIEWS | {"torch::autograd::CopySlices"}
 
 
 @dataclass(frozen=True)
@@ -66,17 +70,15 @@ def coverage(model: nn.Module, inputs: Any) -> Coverage:
         RuntimeError: if no output can be differentiated.
     """
     model = copy.deepcopy(model)
-    with torch.enable_grad(), torch.random.fork_rng():
-        outputs = model(*(inputs if isinstance(inputs, tuple) else (inputs,)))
-    ends = [
-        leaf for leaf in tree_leaves(outputs) if isinstance(leaf, Tensor) and leaf.requires_grad
-    ]
+    in_place = _TorchOverwritesViews()
+    with torch.enable_grad(), torch.random.fork_rng(), in_place:
+        ends = [tensor for tensor in tensors_in(call(model, inputs)) if tensor.requires_grad]
     if not ends:
         raise RuntimeError("no output of the model requires a gradient: nothing to count")
-    nodes, other_nodes = Counter[str](), Counter[str]()
+    nodes, other_nodes = Counter[str](), in_place.calls
     seen = set()
     for node in (node for end in ends for node in graph_nodes(end)):
-        if node in seen or node.name() in VIEWS:
+        if node in seen or node.name() in NOT_COUNTED:
             continue
         seen.add(node)
         is_ours = issubclass(getattr(node, "_forward_cls", object), Function)
@@ -98,6 +100,24 @@ def call(model: nn.Module, inputs: Any) -> Any:
 def tensors_in(tree: Any) -> list[Tensor]:
     """The tensors in nested lists, tuples and dicts."""
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
+class _TorchOverwritesViews(TorchFunctionMode):
+    """Counts torch's own operations that write over a view: CopySlices hides them in the graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = Counter[str]()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        views = [t for t in tensors_in((args, kwargs)) if t._is_view()]
+        versions = [t._version for t in views]
+        output = func(*args, **(kwargs or {}))
+        if versions != [t._version for t in views] and func not in COPIES:
+            self.calls[func.__name__] += 1
+        return output
 
 
 def _reason(module: nn.Module) -> str | None:

@@ -28,6 +28,7 @@ Shapes: X_p, Y_p and delta_p (R_p, C, ...), R_p may be 0; per-channel values (1,
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -179,13 +180,22 @@ def sync_batch_norm(
     return output
 
 
-class SyncBatchNorm(HandDerivedBatchNorm, nn.SyncBatchNorm):
+class SyncBatchNorm(HandDerivedBatchNorm):
     """:class:`torch.nn.SyncBatchNorm` with the report's backward pass, on any device.
 
     Same arguments, state_dict and errors as its twin, which needs a GPU. In training, with more
     than one process, all of them normalise by the statistics of the whole batch; else this is
-    batch norm.
+    batch norm. It is no subclass of its twin: DistributedDataParallel refuses those on a CPU.
     """
+
+    _check_input_dim: Any = nn.SyncBatchNorm._check_input_dim
+    _check_non_zero_input_channels: Any = nn.SyncBatchNorm._check_non_zero_input_channels
+
+    __signature__ = inspect.signature(nn.SyncBatchNorm)
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        """As its twin is built."""
+        vars(self).update(vars(nn.SyncBatchNorm(*arguments, **options)))
 
     def _norm(self, input: Tensor, *arguments: Any) -> Tensor:
         self._check_non_zero_input_channels(input)
@@ -206,10 +216,10 @@ class SyncBatchNorm(HandDerivedBatchNorm, nn.SyncBatchNorm):
         Returns:
             The model, or the layer in its place.
         """
-        converted = super().convert_sync_batchnorm(module, process_group)
-        for layer in converted.modules():
-            if type(layer) is nn.SyncBatchNorm:
-                layer.__class__ = cls
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module, process_group)
+        layers: list[Any] = [m for m in converted.modules() if type(m) is nn.SyncBatchNorm]
+        for layer in layers:
+            layer.__class__ = cls
         return converted
 
 

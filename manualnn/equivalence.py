@@ -96,23 +96,28 @@ def prove(
     distances: dict[Key, float] = {}
     sensitivity: dict[Key, float] = {}
     first_departure: dict[str, str] = {}
-    theirs, ours = revert(copy.deepcopy(model)).double(), revert(copy.deepcopy(model)).double()
-    convert(ours)
+    theirs = revert(copy.deepcopy(model)).double()
+    ours = convert(_copy(theirs))
     inputs = _in_float64(inputs)
     for mode in ("train", "eval"):
         theirs.train(mode == "train")
         ours.train(mode == "train")
-        expected, actual = (_step(copy.deepcopy(each), inputs, loss) for each in (theirs, ours))
+        expected, actual = (_step(_copy(each), inputs, loss) for each in (theirs, ours))
         measured = _distances(mode, actual, expected)
         distances |= measured
         departed = {key for key, distance in measured.items() if not distance <= tolerance}
         if departed:
-            moved = _distances(mode, _step(copy.deepcopy(theirs), _moved(inputs), loss), expected)
+            moved = _distances(mode, _step(_copy(theirs), _moved(inputs), loss), expected)
             sensitivity |= {key: moved[key] for key in measured if key in departed}
         if not Equivalence(measured, sensitivity, tolerance).ok:
-            pair = copy.deepcopy(theirs), copy.deepcopy(ours)
+            pair = _copy(theirs), _copy(ours)
             first_departure[mode] = _first_departure(*pair, inputs, tolerance)
     return Equivalence(distances, sensitivity, tolerance, first_departure)
+
+
+def _copy(model: nn.Module) -> nn.Module:
+    """A copy with the model's own parameters, which a step does not change, and other buffers."""
+    return copy.deepcopy(model, {id(parameter): parameter for parameter in model.parameters()})
 
 
 def _step(
@@ -133,7 +138,7 @@ def _step(
             given["input gradient", str(i)] = tensor.grad
     for name, parameter in model.named_parameters():
         if parameter.grad is not None:
-            given["parameter gradient", name] = parameter.grad
+            given["parameter gradient", name], parameter.grad = parameter.grad, None
     return given | {("buffer", name): buffer for name, buffer in model.named_buffers()}
 
 

@@ -64,6 +64,8 @@ def _routes() -> dict[Callable[..., Any], Callable[..., Any]]:
                 table[getattr(namespace, name)] = getattr(functional, name)
     table[torch.relu_] = table[torch.Tensor.relu_] = _relu_
     table[torch.Tensor.mul_] = _mul_
+    table[torch.softmax] = table[torch.Tensor.softmax] = _softmax
+    table[torch.log_softmax] = table[torch.Tensor.log_softmax] = _log_softmax
     return table
 
 
@@ -73,6 +75,14 @@ def _relu_(input: Tensor) -> Tensor:
 
 def _mul_(input: Tensor, other: Tensor | float) -> Tensor:
     return input.copy_(functional.mul(input.clone(), other))
+
+
+def _softmax(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+    return functional.softmax(input, dim, dtype=dtype)
+
+
+def _log_softmax(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> Tensor:
+    return functional.log_softmax(input, dim, dtype=dtype)
 
 
 def _is_real(args: list[Any]) -> bool:

@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning import LightningModule, Trainer
 from torch import Tensor, nn
 from torch.autograd import forward_ad
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, TensorDataset
 
 import manualnn
 
@@ -76,6 +79,32 @@ def net_gradients(model: nn.Module, take: Any) -> list[Tensor]:
     return [parameter.grad for parameter in model.parameters()]
 
 
+class Digits(LightningModule):
+    """A converted net with batch norm and a functional call, under a Trainer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = manualnn.convert(net(nn, nn.BatchNorm1d))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.net(values)
+
+    def training_step(self, batch: list[Tensor]) -> Tensor:
+        return self(batch[0]).pow(2).mean()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def fitted(folder: str, samples_per_process: int, **options: Any) -> Digits:
+    """The net after one epoch of one step with a batch of six samples in all."""
+    data = DataLoader(TensorDataset(random(20, 6, 2, 4)), samples_per_process)
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
+    trainer = Trainer(max_epochs=1, accelerator="cpu", default_root_dir=folder, **quiet, **options)
+    trainer.fit(model := Digits(), data)
+    return model
+
+
 def work(rank: int, folder: str) -> None:
     """Process ``rank`` of two: all settings, then a net; results into the folder."""
     torch.set_num_threads(1)
@@ -91,6 +120,9 @@ def work(rank: int, folder: str) -> None:
     made["alone"] = layer(part(random(10, 6, 3, 2), (3, 3), rank)).detach()
     model = net(manualnn, manualnn.SyncBatchNorm)
     made["net"] = net_gradients(model, lambda values: part(values, (4, 2), rank))
+    model = manualnn.SyncBatchNorm.convert_sync_batchnorm(manualnn.convert(net(nn, nn.BatchNorm1d)))
+    parallel = DistributedDataParallel(model)
+    made["parallel"] = net_gradients(parallel, lambda values: part(values, (4, 2), rank))
     low = manualnn.SyncBatchNorm(3)(part(random(10, 6, 3, 2), (3, 3), rank).bfloat16())
     made["bfloat16"] = low.detach()
     torch.save(made, Path(folder, f"{rank}.pt"))

@@ -5,7 +5,18 @@ import torch
 from torch import nn
 
 import manualnn
-from tests.processes import SETTINGS, layer_of, net, net_gradients, part, random, results, work
+from manualnn.lightning import LayerSync
+from tests.processes import (
+    SETTINGS,
+    fitted,
+    layer_of,
+    net,
+    net_gradients,
+    part,
+    random,
+    results,
+    work,
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +80,41 @@ def test_the_gradients_of_a_net_add_up_to_those_of_the_whole_batch(both):
     expected = net_gradients(net(nn, nn.BatchNorm1d), lambda values: values)
     shares = zip(*(each["net"] for each in both), strict=True)
     _assert_same([a + b for a, b in shares], expected)
+
+
+def test_distributed_data_parallel_averages_the_gradients_of_a_converted_net(both):
+    expected = [g / 2 for g in net_gradients(net(nn, nn.BatchNorm1d), lambda values: values)]
+    for each in both:
+        _assert_same(each["parallel"], expected)
+
+
+def test_a_trainer_with_our_plugin_fits_on_two_devices_as_on_one(tmp_path):
+    plugin = LayerSync()
+    options = {"devices": 2, "strategy": "ddp_spawn", "plugins": [plugin]}
+    model = fitted(str(tmp_path), 3, **options)
+    alone = fitted(str(tmp_path), 6)
+    states = (each.state_dict() for each in (model, alone))
+    torch.testing.assert_close(*states, rtol=0, atol=1e-12)
+    assert type(model.net[1]) is manualnn.BatchNorm1d
+
+
+def test_the_plugin_changes_classes_and_back():
+    model, plugin = (
+        nn.Sequential(nn.BatchNorm2d(3), manualnn.BatchNorm1d(3), nn.ReLU()),
+        LayerSync(),
+    )
+    layers = list(model)
+    assert plugin.apply(model) is model
+    assert list(model) == layers
+    assert [type(m) for m in model] == [manualnn.SyncBatchNorm, manualnn.SyncBatchNorm, nn.ReLU]
+    assert plugin.revert(model) is model
+    assert [type(m) for m in model] == [nn.BatchNorm2d, manualnn.BatchNorm1d, nn.ReLU]
+
+
+def test_torchs_layers_in_a_converted_net_are_warned_about():
+    whole = nn.Sequential(manualnn.convert(net(nn, nn.BatchNorm1d)))
+    with pytest.warns(UserWarning, match="LayerSync"):
+        nn.SyncBatchNorm.convert_sync_batchnorm(whole)
 
 
 def test_half_precision_is_summed_in_float32(both):

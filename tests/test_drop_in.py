@@ -30,7 +30,8 @@ def _gradients(function, parameters, inputs):
 @pytest.mark.parametrize("name", CLASSES)
 def test_is_its_twin_by_class_and_constructor(name):
     ours, theirs = getattr(manualnn, name), getattr(nn, name)
-    assert issubclass(ours, theirs)
+    # DistributedDataParallel refuses subclasses of torch's SyncBatchNorm on a CPU: ours is none
+    assert issubclass(ours, theirs.__base__ if name == "SyncBatchNorm" else theirs)
     assert inspect.signature(ours) == inspect.signature(theirs)
 
 

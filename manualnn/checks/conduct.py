@@ -19,6 +19,7 @@ VIEWS = frozenset(
     {
         "AliasBackward0",
         "AsStridedBackward0",
+        "AsStridedBackward1",
         "CloneBackward0",
         "ExpandBackward0",
         "PermuteBackward0",
