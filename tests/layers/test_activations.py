@@ -156,6 +156,18 @@ def test_in_place_forms_overwrite_their_input_and_no_leaf(case):
         assert torch.equal(leaf, x)
 
 
+@pytest.mark.parametrize("namespace", [torch.nn, manualnn], ids=["torch", "manualnn"])
+@pytest.mark.parametrize("view", [lambda x: x, lambda x: x.view(3, 1)], ids=["leaf", "view"])
+def test_in_place_relu_leaves_a_leaf_alone(namespace, view):
+    leaf = torch.tensor([-1.0, 0.0, 1.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        namespace.ReLU(inplace=True)(view(leaf))
+    assert leaf.tolist() == [-1.0, 0.0, 1.0]
+    with torch.no_grad():
+        assert namespace.ReLU(inplace=True)(view(leaf)).data_ptr() == leaf.data_ptr()
+    assert leaf.tolist() == [0.0, 0.0, 1.0]
+
+
 def test_in_place_relu_overwrites_its_input_under_vmap():
     def overwritten(x):
         x = x.clone()
