@@ -178,6 +178,17 @@ def test_in_place_relu_overwrites_its_input_under_vmap():
     assert torch.equal(torch.vmap(overwritten)(x), x.relu())
 
 
+@pytest.mark.parametrize("name", ["ReLU", "Hardtanh"])
+def test_compiled_in_place_forms_overwrite_a_view(name):
+    torch.compiler.reset()
+    module = getattr(manualnn, name)(inplace=True)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    views = [torch.linspace(-2, 2, 4, requires_grad=True).mul(1).view(2, 2) for _ in range(2)]
+    expected = module(views[0])
+    torch.testing.assert_close(compiled(views[1]), expected)
+    torch.testing.assert_close(views[1], expected)
+
+
 def test_slopes_of_prelu_are_summed_channel_by_channel():
     module = manualnn.PReLU(2, dtype=torch.float64)
     x = torch.randn(3, 2, 4, dtype=torch.float64)
