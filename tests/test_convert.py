@@ -151,6 +151,18 @@ def test_what_is_no_module_is_refused():
         convert({})
 
 
+def test_converted_twice_is_converted_once():
+    model = convert(Residual())
+    cls = type(model)
+    assert type(convert(model)) is cls
+    assert type(revert(model)) is Residual
+
+
+def test_a_layer_alone_is_its_twin():
+    assert type(convert(nn.Linear(2, 3))) is manualnn.Linear
+    assert type(convert(nn.ReLU(), functional=False)) is manualnn.ReLU
+
+
 def test_copies_and_pickles_stay_converted():
     model = convert(Residual()).eval()
     expected = model(_images())

@@ -156,6 +156,18 @@ def test_in_place_forms_overwrite_their_input_and_no_leaf(case):
         assert torch.equal(leaf, x)
 
 
+@pytest.mark.parametrize("namespace", [torch.nn, manualnn], ids=["torch", "manualnn"])
+@pytest.mark.parametrize("view", [lambda x: x, lambda x: x.view(3, 1)], ids=["leaf", "view"])
+def test_in_place_relu_leaves_a_leaf_alone(namespace, view):
+    leaf = torch.tensor([-1.0, 0.0, 1.0], requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        namespace.ReLU(inplace=True)(view(leaf))
+    assert leaf.tolist() == [-1.0, 0.0, 1.0]
+    with torch.no_grad():
+        assert namespace.ReLU(inplace=True)(view(leaf)).data_ptr() == leaf.data_ptr()
+    assert leaf.tolist() == [0.0, 0.0, 1.0]
+
+
 def test_in_place_relu_overwrites_its_input_under_vmap():
     def overwritten(x):
         x = x.clone()
@@ -164,6 +176,17 @@ def test_in_place_relu_overwrites_its_input_under_vmap():
 
     x = torch.randn(4, 3)
     assert torch.equal(torch.vmap(overwritten)(x), x.relu())
+
+
+@pytest.mark.parametrize("name", ["ReLU", "Hardtanh"])
+def test_compiled_in_place_forms_overwrite_a_view(name):
+    torch.compiler.reset()
+    module = getattr(manualnn, name)(inplace=True)
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    views = [torch.linspace(-2, 2, 4, requires_grad=True).mul(1).view(2, 2) for _ in range(2)]
+    expected = module(views[0])
+    torch.testing.assert_close(compiled(views[1]), expected)
+    torch.testing.assert_close(views[1], expected)
 
 
 def test_slopes_of_prelu_are_summed_channel_by_channel():

@@ -6,6 +6,7 @@ import torch
 from manualnn import functional
 from manualnn.autograd import Function
 from manualnn.checks import backward_operations, foreign_nodes, prove
+from manualnn.layers.arithmetic import sum_over_copies
 
 # name: (the function of the namespace of torch's or ours, shapes of its tensors)
 CASES = {
@@ -94,6 +95,8 @@ def test_dtypes_are_promoted_as_torch_promotes_them():
         for pair in ((half, torch.ones(2)), (half, whole), (whole, 1.5), (whole, 2), (half, 2.5)):
             assert getattr(functional, name)(*pair).dtype == getattr(torch, name)(*pair).dtype
     assert functional.cat([half, torch.ones(2)]).dtype == torch.float32
+    assert functional.mean(half, dtype=torch.float64).dtype == torch.float64
+    assert functional.mean(whole, dtype=torch.float32) == 0.5
 
 
 def test_add_in_place_overwrites_its_input():
@@ -103,11 +106,50 @@ def test_add_in_place_overwrites_its_input():
     assert output is overwritten
     torch.testing.assert_close(output, x + 2 * y)
     prove(lambda x, y: functional.add_(x.clone(), y, alpha=2), [x, y])
+    before = x.tolist()
     with pytest.raises(RuntimeError, match="a leaf that requires a gradient"):
         functional.add_(x, y)
-    assert torch.equal(
-        torch.vmap(lambda x: functional.add_(x.clone(), 1))(x.detach()), x.detach() + 1
-    )
+    assert x.tolist() == before
+    batch = x.detach().clone()
+    torch.vmap(lambda x: functional.add_(x, 1, alpha=2))(batch)
+    assert torch.equal(batch, x.detach() + 2)
+
+
+def test_an_element_that_was_broadcast_gets_the_sum_over_its_copies():
+    grad = torch.arange(6.0).reshape(2, 3)
+    assert sum_over_copies(grad, torch.Size([3])).tolist() == [3, 5, 7]
+    assert sum_over_copies(grad, torch.Size([2, 1])).tolist() == [[3], [12]]
+    assert sum_over_copies(grad, torch.Size([])) == 15
+    assert sum_over_copies(grad, grad.shape) is grad
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x, w: functional.add(x, w), ""),
+        (lambda x, w: functional.mul(x, w), "xw"),
+        (lambda x, w: functional.mul(x, w.detach()), "w"),
+        (lambda x, w: functional.mul(x.detach(), w), "x"),
+        (lambda x, w: functional.mul(x, 2), ""),
+    ],
+    ids=["add", "mul", "mul by a constant", "mul a constant", "mul by a number"],
+)
+def test_what_is_kept_is_what_the_derivatives_need(function, expected):
+    tensors, kept = _tensors([(2, 3), (3,)]), []
+    names = {tensor.data_ptr(): name for tensor, name in zip(tensors, "xw", strict=True)}
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: kept.append(t) or t, lambda t: t):
+        function(*tensors)
+    assert "".join(names[tensor.data_ptr()] for tensor in kept) == expected
+
+
+def test_parts_have_memory_of_their_own():
+    x = torch.arange(6.0)
+    for parts in (functional.split(x, 2), functional.chunk(x, 3)):
+        parts[0].zero_()
+    assert x.tolist() == [0, 1, 2, 3, 4, 5]
+    whole = torch.ones(2)
+    functional.cat([whole])[0] = 0
+    assert whole.tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Convolution: its table of settings, and what is its own."""
 
+import pytest
 import torch
 
 import manualnn
@@ -57,3 +58,18 @@ def test_input_and_weight_are_differentiated_one_without_the_other():
         outputs = [n.functional.conv2d(x, weight) for n in (manualnn, torch.nn)]
         gradients = [torch.autograd.grad(y.square().sum(), variable) for y in outputs]
         torch.testing.assert_close(*gradients)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"padding": "full"}, "'full'"),
+        ({"padding": "same", "stride": 2}, "strided"),
+        ({"padding_mode": "mirror"}, "'mirror'"),
+        ({"groups": 3}, "divisible by groups"),
+    ],
+)
+def test_constructors_are_those_of_torch(options, message):
+    for namespace in (torch.nn, manualnn):
+        with pytest.raises(ValueError, match=message):
+            namespace.Conv2d(2, 4, 3, **options)

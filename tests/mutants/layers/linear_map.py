@@ -1,7 +1,17 @@
 """Mutants of linear maps: what breaks, the old text, the new text."""
 
-KEYWORD = "padding_mode or same or of_padding"
+KEYWORD = "arithmetic or padding_mode or same or of_padding"
 MUTANTS = [
+    (
+        "the map is its own adjoint",
+        "_one_way(there, forward, back)",
+        "_one_way(there, forward, there)",
+    ),
+    (
+        "the adjoint is its own adjoint",
+        "_one_way(back, adjoint, there)",
+        "_one_way(back, adjoint, back)",
+    ),
     (
         "sign of dL/dX",
         "return apply(FUNCTIONS[adjoint], grad_output, ctx.options), None",

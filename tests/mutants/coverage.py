@@ -1,0 +1,18 @@
+"""Mutants of what counts the hand-derived part of a model: what breaks, the old, the new text."""
+
+KEYWORD = "coverage"
+MUTANTS = [
+    ("views are counted", " or node.name() in VIEWS", ""),
+    ("a node behind two outputs counts twice", "if node in seen or ", "if "),
+    (
+        "every Function counts as ours",
+        '"_forward_cls", object), Function)',
+        '"_forward_cls", object), object)',
+    ),
+    ("the model itself runs", "    model = copy.deepcopy(model)\n", ""),
+    (
+        "random numbers are drawn",
+        "with torch.enable_grad(), torch.random.fork_rng():",
+        "with torch.enable_grad():",
+    ),
+]

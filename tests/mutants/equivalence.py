@@ -1,0 +1,41 @@
+"""Mutants of the proof that a converted model is the same: what breaks, the old, the new text."""
+
+KEYWORD = "equivalence"
+MUTANTS = [
+    ("training is not compared", 'for mode in ("train", "eval"):', 'for mode in ("eval",):'),
+    ("evaluation is not compared", 'for mode in ("train", "eval"):', 'for mode in ("train",):'),
+    ("torch is compared with itself", "    convert(ours)\n", ""),
+    (
+        "gradients of inputs are not compared",
+        'given["input gradient", str(i)] = tensor.grad',
+        "pass",
+    ),
+    (
+        "gradients of parameters are not compared",
+        'given["parameter gradient", name] = parameter.grad',
+        "pass",
+    ),
+    (
+        "buffers are not compared",
+        'given | {("buffer", name): buffer for name, buffer in model.named_buffers()}',
+        "given",
+    ),
+    ("a gradient that is missing is equal", 'return float("inf")\n    if', "return 0.0\n    if"),
+    ("nan is equal", "distance <= max(self.tolerance", "not distance > max(self.tolerance"),
+    ("any departure is rounding", "ROUNDINGS = 10 ", "ROUNDINGS = 1e30 "),
+    (
+        "dropout draws another mask for each model",
+        "        torch.manual_seed(0)\n        outputs",
+        "        outputs",
+    ),
+    (
+        "the model itself is compared",
+        "theirs, ours = revert(copy.deepcopy(model))",
+        "theirs, ours = revert(model)",
+    ),
+    (
+        "evaluation begins where training ended",
+        "_step(copy.deepcopy(each), inputs",
+        "_step(each, inputs",
+    ),
+]

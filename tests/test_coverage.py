@@ -1,0 +1,62 @@
+"""What is counted of a model: every node once, and nothing of the model changes."""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from manualnn import convert, coverage
+
+
+class TwoHeads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Linear(3, 4)
+        self.norm = nn.BatchNorm1d(4)
+        self.heads = nn.ModuleList([nn.Linear(4, 1), nn.Linear(4, 2)])
+        self.rest = nn.Bilinear(1, 2, 2)
+
+    def forward(self, x):
+        h = F.dropout(self.norm(self.body(x)).view(-1, 4))
+        a, b = (head(h) for head in self.heads)
+        return {"a": a, "both": [b, self.rest(a, b)]}
+
+
+def test_what_two_outputs_share_is_counted_once():
+    report = coverage(convert(TwoHeads()), torch.randn(5, 3))
+    assert report.modules == {"Linear": 3, "BatchNorm1d": 1}
+    assert report.other_modules == {"rest": "Bilinear has no hand-derived twin"}
+    assert report.nodes == {
+        "LinearFunctionBackward": 3,
+        "NormalisationFunctionBackward": 1,
+        "DropoutFunctionBackward": 1,
+    }
+    assert not {name for name in report.other_nodes if "View" in name or "Accumulate" in name}
+
+
+def test_functions_of_others_are_not_ours():
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, delta):
+            return 2 * delta
+
+    class Model(nn.Module):
+        def forward(self, x):
+            return Double.apply(x.sigmoid())
+
+    report = coverage(convert(Model()), torch.ones(2, requires_grad=True))
+    assert report.nodes == {"SigmoidFunctionBackward": 1}
+    assert report.other_nodes == {"DoubleBackward": 1}
+    assert report.share_of_nodes == 0.5
+    assert "1 x DoubleBackward: torch's own" in str(report)
+
+
+def test_counting_changes_nothing():
+    model, random_state = TwoHeads(), torch.get_rng_state()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    coverage(model, torch.ones(5, 3))
+    torch.testing.assert_close(model.state_dict(), state, rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), random_state)

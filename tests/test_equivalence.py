@@ -1,0 +1,95 @@
+"""Every kind of departure from torch's model is found, in the mode in which it happens."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+import manualnn
+from manualnn import prove
+
+
+def _model():
+    return nn.Sequential(nn.BatchNorm1d(3), nn.Linear(3, 4), nn.Dropout(), nn.Linear(4, 2))
+
+
+def _inputs():
+    return torch.arange(15.0).reshape(5, 3).sin()
+
+
+def _with_twice_the_gradient(tensor):
+    return 2 * tensor - tensor.detach()
+
+
+def _counting_one_more(layer, input):
+    layer.num_batches_tracked += 1
+    return nn.BatchNorm1d.forward(layer, input)
+
+
+WRONG = {  # kind: (a class, a forward pass of it that departs in this kind)
+    "output": (
+        "Linear", lambda layer, x: 2 * F.linear(x, layer.weight, layer.bias)),
+    "input gradient": (
+        "Linear", lambda layer, x: nn.Linear.forward(layer, _with_twice_the_gradient(x))),
+    "parameter gradient": (
+        "Linear", lambda layer, x: F.linear(
+            x, layer.weight, _with_twice_the_gradient(layer.bias))),
+    "buffer": ("BatchNorm1d", _counting_one_more),
+}  # fmt: skip
+
+
+def _departures(report):
+    return {key for key, distance in report.distances.items() if not distance < 1e-12}
+
+
+def test_a_model_with_random_layers_is_the_same_model():
+    report = prove(_model(), _inputs())
+    assert report.ok, report
+    assert not _departures(report)
+
+
+@pytest.mark.parametrize("mode", ["train", "eval"])
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_departure_is_found_in_its_mode(monkeypatch, kind, mode):
+    name, wrong = WRONG[kind]
+    right = getattr(manualnn, name).forward
+
+    def forward(self, input):
+        return (wrong if self.training == (mode == "train") else right)(self, input)
+
+    monkeypatch.setattr(getattr(manualnn, name), "forward", forward)
+    report = prove(_model(), _inputs())
+    assert not report.ok
+    assert (mode, kind) in {key[:2] for key in _departures(report)}
+    assert {key[0] for key in _departures(report)} == {mode}
+    assert report.first_departure == {mode: "1" if kind == "output" else "a gradient"}
+
+
+def test_a_gradient_that_is_missing_is_infinitely_far(monkeypatch):
+    monkeypatch.setattr(
+        manualnn.BatchNorm1d, "forward", lambda self, x: nn.BatchNorm1d.forward(self, x.detach())
+    )
+    report = prove(_model(), _inputs())
+    assert report.distances["train", "input gradient", "0"] == float("inf")
+    assert not report.ok
+
+
+def test_nan_is_not_equal(monkeypatch):
+    monkeypatch.setattr(
+        manualnn.Linear, "forward", lambda self, x: nn.Linear.forward(self, x) * float("nan")
+    )
+    report = prove(nn.Sequential(nn.Linear(3, 2)), _inputs())
+    assert not report.ok
+    assert report.first_departure == {"train": "0", "eval": "0"}
+    assert "NOT EQUAL" in str(report)
+
+
+def test_the_model_stays_as_it_is():
+    model, random_state = _model(), torch.get_rng_state()
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    prove(model, _inputs(), lambda output: output.square().sum())
+    assert model.training
+    assert type(model[0]) is nn.BatchNorm1d
+    assert model[0].weight.dtype == torch.float32
+    torch.testing.assert_close(model.state_dict(), state, rtol=0, atol=0)
+    assert torch.equal(torch.get_rng_state(), random_state)

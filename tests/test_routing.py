@@ -1,0 +1,62 @@
+"""Which functional calls are led to hand-derived functions, and which stay torch's."""
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from manualnn import hand_derived
+from manualnn.checks import graph_nodes
+
+LED = {  # a call, and the Function that it is led to
+    "F.relu(x)": (F.relu, "ReLUFunction"),
+    "F.relu(input=x)": (lambda x: F.relu(input=x), "ReLUFunction"),
+    "F.relu(x, inplace=True)": (lambda x: F.relu(x.clone(), inplace=True), "ReLUInPlaceFunction"),
+    "torch.relu(x)": (torch.relu, "ReLUFunction"),
+    "x.relu()": (torch.Tensor.relu, "ReLUFunction"),
+    "x.relu_()": (lambda x: x.clone().relu_(), "ReLUInPlaceFunction"),
+    "x + x": (lambda x: x + x, "AddFunction"),
+    "1 + x": (lambda x: 1 + x, "AddFunction"),
+    "x.add(x, alpha=2)": (lambda x: x.add(x, alpha=2), "AddFunction"),
+    "x.add_(1)": (lambda x: x.clone().add_(1), "AddInPlaceFunction"),
+    "2 * x": (lambda x: 2 * x, "MulFunction"),
+    "x.mul_(2)": (lambda x: x.clone().mul_(2), "MulFunction"),
+    "torch.cat([x, x])": (lambda x: torch.cat([x, x]), "JoinFunction"),
+    "torch.cat(tensors=(x, x))": (lambda x: torch.cat(tensors=(x, x)), "JoinFunction"),
+    "x.chunk(2)": (lambda x: x.chunk(2)[0], "SeparateFunction"),
+    "x.mean(0)": (lambda x: x.mean(0), "MeanFunction"),
+    "F.softmax(x, 0)": (lambda x: F.softmax(x, 0), "SoftmaxFunction"),
+    "F.mse_loss(x, y)": (lambda x: F.mse_loss(x, torch.zeros(4)), "MSEFunction"),
+}
+
+
+@pytest.mark.parametrize(("call", "function"), LED.values(), ids=LED.keys())
+def test_is_led_and_gives_what_torch_gives(call, function):
+    x = torch.tensor([-1.0, 0.5, 2.0, 3.0], requires_grad=True)
+    with hand_derived():
+        output = call(x)
+    assert f"{function}Backward" in {node.name() for node in graph_nodes(output)}
+    torch.testing.assert_close(output, call(x))
+
+
+def test_in_place_calls_overwrite_their_input():
+    for call in (lambda x: x.relu_(), lambda x: x.add_(1), lambda x: x.mul_(2)):
+        x = torch.randn(4)
+        expected = call(x.clone())
+        with hand_derived():
+            assert call(x) is x
+        assert torch.equal(x, expected)
+
+
+def test_an_output_that_is_given_is_written_by_torch():
+    x, given = torch.ones(2), torch.empty(2)
+    with hand_derived():
+        assert torch.add(x, x, out=given) is given
+    assert given.tolist() == [2.0, 2.0]
+
+
+def test_complex_numbers_and_integers_stay_torchs():
+    z = torch.tensor([1 + 2j], requires_grad=True)
+    with hand_derived():
+        assert (z * z).grad_fn.name() == "MulBackward0"
+        assert torch.mean(torch.arange(3), dtype=torch.float32) == 1
+        assert (torch.arange(3) + 1).tolist() == [1, 2, 3]
