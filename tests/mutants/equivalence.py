@@ -24,9 +24,9 @@ MUTANTS = [
     ("nan is equal", "distance <= max(self.tolerance", "not distance > max(self.tolerance"),
     ("any departure is rounding", "ROUNDINGS = 10 ", "ROUNDINGS = 1e30 "),
     (
-        "dropout draws another mask for each model",
-        "        torch.manual_seed(0)\n        outputs",
-        "        outputs",
+        "random numbers are drawn",
+        "with torch.random.fork_rng(), torch.enable_grad():",
+        "with torch.enable_grad():",
     ),
     (
         "the model itself is compared",
