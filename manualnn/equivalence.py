@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import torch
@@ -32,7 +34,7 @@ class Equivalence:
             every element of its input moves by one unit in the last place. A gradient that is zero
             but for rounding, such as that of a bias before a batch norm, departs from itself.
         tolerance: the largest distance that counts as equal.
-        first_departure: the first layer whose output departs, by mode.
+        first_departure: by mode, the layer whose output, or the gradient by it, departs first.
     """
 
     distances: dict[Key, float]
@@ -66,7 +68,7 @@ class Equivalence:
                 f"{mode}: {kind} {name} is {distance:.1e} off; torch's own moves by "
                 f"{sensitivity:.1e} when its input moves by one unit in the last place"
             )
-        lines += [f"{mode}: {layer} departs first" for mode, layer in self.first_departure.items()]
+        lines += [f"{mode}: {what} departs first" for mode, what in self.first_departure.items()]
         lines.append(f"{'equal' if self.ok else 'NOT EQUAL'}, tolerance {self.tolerance:.0e}")
         return "\n".join(lines)
 
@@ -102,16 +104,16 @@ def prove(
     for mode in ("train", "eval"):
         theirs.train(mode == "train")
         ours.train(mode == "train")
-        expected, actual = (_step(_copy(each), inputs, loss) for each in (theirs, ours))
-        measured = _distances(mode, actual, expected)
+        right, given = (_step(_copy(each), inputs, loss) for each in (theirs, ours))
+        measured = _distances(mode, given, right)
         distances |= measured
         departed = {key for key, distance in measured.items() if not distance <= tolerance}
         if departed:
-            moved = _distances(mode, _step(_copy(theirs), _moved(inputs), loss), expected)
+            moved = _distances(mode, _step(_copy(theirs), _moved(inputs), loss), right)
             sensitivity |= {key: moved[key] for key in measured if key in departed}
         if not Equivalence(measured, sensitivity, tolerance).ok:
-            pair = _copy(theirs), _copy(ours)
-            first_departure[mode] = _first_departure(*pair, inputs, tolerance)
+            expected, actual = (_trace(_copy(each), inputs, loss) for each in (theirs, ours))
+            first_departure[mode] = _first_departure(actual, expected, tolerance)
     return Equivalence(distances, sensitivity, tolerance, first_departure)
 
 
@@ -142,32 +144,42 @@ def _step(
     return given | {("buffer", name): buffer for name, buffer in model.named_buffers()}
 
 
-def _first_departure(theirs: nn.Module, ours: nn.Module, inputs: Any, tolerance: float) -> str:
-    """The name of the first module to return whose output is further off than it may be."""
-    returned: list[tuple[str, list[Tensor]]] = []
-    departed: list[str] = []
+def _first_departure(
+    actual: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float
+) -> str:
+    """What is the first to be further off than it may be, in the order of a step."""
+    return next(
+        (what for what in expected if not _distance(actual.get(what), expected[what]) <= tolerance),
+        "a gradient of an input or parameter, or a buffer,",
+    )
 
-    def keep(name: str) -> Callable[..., None]:
-        return lambda module, args, output: returned.append((name, tensors_in(output)))
 
-    def compare(name: str) -> Callable[..., None]:
-        def hook(module: nn.Module, args: Any, output: Any) -> None:
-            _, expected = returned.pop(0)
-            if any(
-                not _distance(a, e) <= tolerance
-                for a, e in zip(tensors_in(output), expected, strict=True)
-            ):
-                departed.append(name)
+def _trace(
+    model: nn.Module, inputs: Any, loss: Callable[[Any], Tensor] | None
+) -> dict[str, Tensor]:
+    """What every layer returns, then the gradients that come back to it, in the order of a step."""
+    seen: dict[str, Tensor] = {}
+    calls = Counter[str]()
 
-        return hook
+    def note(what: str, value: Tensor) -> None:
+        seen[what] = value.detach().clone()  # the next layer may write over it
 
-    for model, hook in ((theirs, keep), (ours, compare)):
-        for name, module in model.named_modules():
-            module.register_forward_hook(hook(name))
-        with torch.random.fork_rng(), torch.no_grad():
-            torch.manual_seed(0)
-            call(model, inputs)
-    return departed[0] if departed else "a gradient"
+    def hook(name: str) -> Callable[..., None]:
+        def of_output(module: nn.Module, args: Any, output: Any) -> None:
+            calls[name] += 1
+            where = name if calls[name] == 1 else f"{name} (call {calls[name]})"
+            for i, tensor in enumerate(tensors_in(output)):
+                which = f"{where}, tensor {i}" if i else where
+                note(f"the output of {which}", tensor)
+                if tensor.requires_grad:
+                    tensor.register_hook(partial(note, f"the gradient by the output of {which}"))
+
+        return of_output
+
+    for name, module in model.named_modules():
+        module.register_forward_hook(hook(name or "the model"))
+    _step(model, inputs, loss)
+    return seen
 
 
 def _in_float64(inputs: Any) -> Any:

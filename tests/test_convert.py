@@ -107,8 +107,8 @@ def test_prove_names_the_layer_that_departs_first(monkeypatch):
     )
     report = prove(Residual(), _images())
     assert not report.ok
-    assert report.first_departure["train"] == "norm"
-    assert "norm departs first" in str(report)
+    assert report.first_departure["train"] == "the output of norm"
+    assert "the output of norm departs first" in str(report)
     assert "NOT EQUAL" in str(report)
     assert manualnn.Conv2d.forward is wrong
 
