@@ -34,7 +34,6 @@ from manualnn.layers.activations import (
 from manualnn.layers.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from manualnn.layers.conv import Conv1d, Conv2d, Conv3d
 from manualnn.layers.dropout import Dropout, Dropout2d
-from manualnn.layers.embedding import Embedding
 from manualnn.layers.flatten import Flatten
 from manualnn.layers.groupnorm import GroupNorm
 from manualnn.layers.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
@@ -69,7 +68,6 @@ __all__ = [
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
-    "Embedding",
     "Flatten",
     "GroupNorm",
     "Hardsigmoid",

@@ -53,7 +53,8 @@ def convert(
         if _fits(name, module, include) and not _fits(name, module, exclude):
             _change_class(module, twins())
     if functional and not isinstance(model, (*twins().values(), _HandDerivedCalls)):
-        model.__class__ = _with_hand_derived_calls(type(model))
+        cls: Any = type(model)
+        _set_class(model, _with_hand_derived_calls(cls))
     return model
 
 
@@ -68,7 +69,7 @@ def revert(model: Model) -> Model:
     """
     for module in model.modules():
         if isinstance(module, _HandDerivedCalls):
-            module.__class__ = type(module).plain
+            _set_class(module, type(module).plain)
         _change_class(module, {ours: theirs for theirs, ours in twins().items()})
     return model
 
@@ -87,13 +88,16 @@ def _fits(name: str, module: nn.Module, which: Sequence[Which]) -> bool:
 
 
 def _change_class(module: nn.Module, to: dict[type[nn.Module], type[nn.Module]]) -> None:
-    cls = type(module)
+    cls: Any = type(module)
     if not parametrize.is_parametrized(module):
-        module.__class__ = to.get(cls, cls)
-        return
-    plain = cls.__bases__[0]  # a parametrized module has a class of its own over its layer's
-    if plain in to:
-        module.__class__ = type(f"Parametrized{to[plain].__name__}", (to[plain],), dict(vars(cls)))
+        _set_class(module, to.get(cls, cls))
+    elif cls.__bases__[0] in to:  # a parametrized module has a class of its own over its layer's
+        plain = to[cls.__bases__[0]]
+        _set_class(module, type(f"Parametrized{plain.__name__}", (plain,), dict(vars(cls))))
+
+
+def _set_class(module: Any, cls: type[nn.Module]) -> None:
+    module.__class__ = cls
 
 
 class _HandDerivedCalls(nn.Module):
@@ -106,17 +110,17 @@ class _HandDerivedCalls(nn.Module):
             return super().forward(*args, **kwargs)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        _, _, state, *_ = super().__reduce_ex__(2)
+        state: Any = super().__reduce_ex__(2)[2]
         return _new, (self.plain,), state
 
 
 @cache
-def _with_hand_derived_calls(cls: type[nn.Module]) -> type[nn.Module]:
+def _with_hand_derived_calls(cls: Any) -> type[nn.Module]:
     named = {"plain": cls, "__module__": cls.__module__, "__doc__": cls.__doc__}
     return type(cls.__name__, (_HandDerivedCalls, cls), named)
 
 
-def _new(cls: type[nn.Module]) -> nn.Module:
+def _new(cls: Any) -> nn.Module:
     """An empty model of this class with hand-derived calls, for pickle and deepcopy to fill."""
     made = _with_hand_derived_calls(cls)
     return made.__new__(made)

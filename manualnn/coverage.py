@@ -90,6 +90,16 @@ def coverage(model: nn.Module, inputs: Any) -> Coverage:
     return Coverage(modules, other_modules, nodes, other_nodes)
 
 
+def call(model: nn.Module, inputs: Any) -> Any:
+    """The model's output for one argument, or for a tuple of several."""
+    return model(*(inputs if isinstance(inputs, tuple) else (inputs,)))
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    """The tensors in nested lists, tuples and dicts."""
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
+
+
 def _reason(module: nn.Module) -> str | None:
     """Why this module is not hand-derived; None where there is nothing to derive."""
     cls = type(module)

@@ -9,9 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_map
 
 from manualnn.convert import convert, revert
+from manualnn.coverage import call, tensors_in
 
 SMALLEST = 1e-300  # stands for the scale of a tensor of zeros
 ROUNDINGS = 10  # how many times what one rounding of the input does counts as rounding
@@ -121,13 +122,13 @@ def _step(
     inputs = tree_map(_leaf, inputs)
     with torch.random.fork_rng(), torch.enable_grad():
         torch.manual_seed(0)
-        outputs = _call(model, inputs)
+        outputs = call(model, inputs)
         result = outputs if loss is None else loss(outputs)
-        ends = [t for t in _tensors(result) if t.requires_grad]
+        ends = [t for t in tensors_in(result) if t.requires_grad]
         torch.manual_seed(0)
         torch.autograd.backward(ends, [torch.randn_like(end) for end in ends])
-    given = {("output", str(i)): t.detach() for i, t in enumerate(_tensors(outputs))}
-    for i, tensor in enumerate(_tensors(inputs)):
+    given = {("output", str(i)): t.detach() for i, t in enumerate(tensors_in(outputs))}
+    for i, tensor in enumerate(tensors_in(inputs)):
         if tensor.grad is not None:
             given["input gradient", str(i)] = tensor.grad
     for name, parameter in model.named_parameters():
@@ -142,14 +143,14 @@ def _first_departure(theirs: nn.Module, ours: nn.Module, inputs: Any, tolerance:
     departed: list[str] = []
 
     def keep(name: str) -> Callable[..., None]:
-        return lambda module, args, output: returned.append((name, _tensors(output)))
+        return lambda module, args, output: returned.append((name, tensors_in(output)))
 
     def compare(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: Any, output: Any) -> None:
             _, expected = returned.pop(0)
             if any(
                 not _distance(a, e) <= tolerance
-                for a, e in zip(_tensors(output), expected, strict=True)
+                for a, e in zip(tensors_in(output), expected, strict=True)
             ):
                 departed.append(name)
 
@@ -160,12 +161,8 @@ def _first_departure(theirs: nn.Module, ours: nn.Module, inputs: Any, tolerance:
             module.register_forward_hook(hook(name))
         with torch.random.fork_rng(), torch.no_grad():
             torch.manual_seed(0)
-            _call(model, inputs)
+            call(model, inputs)
     return departed[0] if departed else "a gradient"
-
-
-def _call(model: nn.Module, inputs: Any) -> Any:
-    return model(*(inputs if isinstance(inputs, tuple) else (inputs,)))
 
 
 def _in_float64(inputs: Any) -> Any:
@@ -188,10 +185,6 @@ def _leaf(value: Any) -> Any:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
-
-
-def _tensors(tree: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
 def _distances(

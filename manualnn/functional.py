@@ -22,7 +22,6 @@ from manualnn.layers.arithmetic import add, add_, mul
 from manualnn.layers.batchnorm import batch_norm
 from manualnn.layers.conv import conv1d, conv2d, conv3d
 from manualnn.layers.dropout import dropout, dropout2d
-from manualnn.layers.embedding import embedding
 from manualnn.layers.flatten import flatten
 from manualnn.layers.groupnorm import group_norm
 from manualnn.layers.instancenorm import instance_norm
@@ -58,7 +57,6 @@ __all__ = [
     "dropout",
     "dropout2d",
     "elu",
-    "embedding",
     "flatten",
     "gelu",
     "group_norm",

@@ -47,7 +47,7 @@ class _Routing(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         ours = ROUTES.get(func)
-        if ours is None or "out" in kwargs or not _is_real(args):
+        if ours is None or "out" in kwargs or not _is_real([*args, *kwargs.values()]):
             return func(*args, **kwargs)
         return ours(*args, **kwargs)
 
@@ -75,7 +75,7 @@ def _mul_(input: Tensor, other: Tensor | float) -> Tensor:
     return input.copy_(functional.mul(input.clone(), other))
 
 
-def _is_real(args: tuple[Any, ...]) -> bool:
+def _is_real(args: list[Any]) -> bool:
     """Whether the first argument, or the first of its list, holds real floating-point numbers."""
     first = args[0] if args else None
     if isinstance(first, (tuple, list)) and first:

@@ -56,7 +56,9 @@ class Case:
     def _tensor(self, spec: Any, dtype: torch.dtype, scale: float) -> Tensor:
         if callable(spec):
             made = spec()
-            return made.to(dtype) if made.is_floating_point() else made
+            if not made.is_floating_point():
+                return made
+            return made.detach().to(dtype).requires_grad_(made.requires_grad)
         values = torch.randn(spec, dtype=torch.float64).mul(scale).to(dtype)
         return values.contiguous(memory_format=self.memory_format).requires_grad_()
 

@@ -177,7 +177,8 @@ def test_hand_derived_is_a_block_and_a_decorator():
 
     assert function(x).grad_fn.name() == "AddFunctionBackward"
     with hand_derived():
-        assert (x.relu_() if False else torch.relu_(x.clone())).grad_fn is not None
+        assert torch.relu_(x.clone()).grad_fn.name() == "ReLUInPlaceFunctionBackward"
+        assert torch.cat(tensors=[x, x]).grad_fn.name() == "JoinFunctionBackward"
         y = x.clone()
         y *= 2
         assert (torch.arange(3) + 1).tolist() == [1, 2, 3]
@@ -228,9 +229,7 @@ def test_a_converted_model_exports():
     torch.testing.assert_close(program.module()(_images()), model(_images()))
 
 
-@pytest.mark.parametrize(
-    "name", ["resnet18", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5"]
-)
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "shufflenet_v2_x0_5"])
 def test_torchvision_models_are_the_same_models(name):
     torch.manual_seed(0)
     report = prove(models.get_model(name, num_classes=4), torch.rand(2, 3, 64, 64))

@@ -136,7 +136,12 @@ def _arguments(signature):
     return [(p.name, p.kind, p.default) for p in signature.parameters.values()]
 
 
-@pytest.mark.parametrize("name", manualnn.functional.__all__)
+# torch's have out= or none to inspect; tests/layers/test_arithmetic.py calls them all.
+WRITTEN_IN_LINE = {"add", "add_", "cat", "chunk", "mean", "mul", "split"}
+MIRRORED = sorted(set(manualnn.functional.__all__) - WRITTEN_IN_LINE)
+
+
+@pytest.mark.parametrize("name", MIRRORED)
 def test_functional_signature_is_that_of_torch(name):
     theirs = getattr(nn.functional, name, None) or getattr(torch, name)
     try:
@@ -205,8 +210,6 @@ DIRECT_CALLS = [
     ("dropout", (torch.arange(3), 0.0), {}),
     ("dropout2d", (_X2, 0.3), {}),
     ("dropout2d", (_X2, 0.3, True, True), {}),
-    ("embedding", (torch.tensor([[0, 4], [4, 2]]), _random(5, 3)), {}),
-    ("embedding", (torch.tensor([0, 4]), _random(5, 3), -1, 0.5, 1.0), {}),
     ("flatten", (_X2,), {}),
     ("flatten", (_X2, -2), {"end_dim": 3}),
     ("softmax", (_X2, -1), {}),
@@ -246,7 +249,7 @@ def test_functions_called_directly_give_what_torch_gives(name, arguments, option
 
 
 def test_every_function_is_called_directly():
-    assert {name for name, _, _ in DIRECT_CALLS} == set(manualnn.functional.__all__)
+    assert {name for name, _, _ in DIRECT_CALLS} == set(MIRRORED)
 
 
 @NAMESPACES

@@ -23,7 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualnn.autograd import Function, apply, is_transformed
+from manualnn.autograd import Function, apply
+from manualnn.layers.in_place import is_traced, refuse_leaf
 
 
 def sum_over_copies(grad: Tensor, shape: torch.Size) -> Tensor:
@@ -33,6 +34,12 @@ def sum_over_copies(grad: Tensor, shape: torch.Size) -> Tensor:
 
 def _shape(value: Tensor | float) -> torch.Size:
     return value.shape if isinstance(value, Tensor) else torch.Size()
+
+
+def add_tangent(ctx: Any, d_input: Tensor, d_other: Tensor | None) -> Tensor:
+    """dA + alpha dB, Y's shape; dB is None where B is a number."""
+    shape = torch.broadcast_shapes(*ctx.shapes)
+    return d_input.expand(shape) if d_other is None else d_input + ctx.alpha * d_other
 
 
 class AddFunction(Function):
@@ -49,14 +56,20 @@ class AddFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        return (*_add_grads(ctx, grad_output), None)
+        needs_input, needs_other, _ = ctx.needs_input_grad
+        input_shape, other_shape = ctx.shapes
+        return (
+            sum_over_copies(grad_output, input_shape) if needs_input else None,
+            sum_over_copies(grad_output * ctx.alpha, other_shape) if needs_other else None,
+            None,
+        )
 
     @staticmethod
-    def jvp(ctx: Any, d_input: Tensor | None, d_other: Tensor | None, _: None) -> Tensor:
-        return _add_tangent(ctx, d_input, d_other)
+    def jvp(ctx: Any, d_input: Tensor, d_other: Tensor | None, _: None) -> Tensor:
+        return add_tangent(ctx, d_input, d_other)
 
 
-class AddInPlaceFunction(Function):
+class AddInPlaceFunction(AddFunction):
     """A + alpha B, written over A."""
 
     @staticmethod
@@ -65,17 +78,12 @@ class AddInPlaceFunction(Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        _, other, ctx.alpha = inputs
+        AddFunction.setup_context(ctx, inputs, output)
         ctx.mark_dirty(output)
-        ctx.shapes = output.shape, _shape(other)
-
-    @staticmethod
-    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        return (*_add_grads(ctx, grad_output), None)
 
     @staticmethod
     def jvp(ctx: Any, d_input: Tensor, d_other: Tensor | None, _: None) -> Tensor:
-        return d_input.copy_(_add_tangent(ctx, d_input, d_other))  # a dirty output's tangent is too
+        return d_input.copy_(add_tangent(ctx, d_input, d_other))  # a dirty output's tangent is too
 
 
 class MulFunction(Function):
@@ -107,24 +115,10 @@ class MulFunction(Function):
         )
 
     @staticmethod
-    def jvp(ctx: Any, d_input: Tensor | None, d_other: Tensor | None) -> Tensor:
+    def jvp(ctx: Any, d_input: Tensor, d_other: Tensor | None) -> Tensor:
         input, other = ctx.saved_tensors
-        d_output = 0 if d_input is None else d_input * (ctx.number if other is None else other)
+        d_output = d_input * (ctx.number if other is None else other)
         return d_output if d_other is None else d_output + input * d_other
-
-
-def _add_grads(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    needs_input, needs_other, _ = ctx.needs_input_grad
-    input_shape, other_shape = ctx.shapes
-    return (
-        sum_over_copies(grad_output, input_shape) if needs_input else None,
-        sum_over_copies(grad_output * ctx.alpha, other_shape) if needs_other else None,
-    )
-
-
-def _add_tangent(ctx: Any, d_input: Tensor, d_other: Tensor | None) -> Tensor:
-    shape = torch.broadcast_shapes(*ctx.shapes)
-    return d_input.expand(shape) if d_other is None else d_input + ctx.alpha * d_other
 
 
 def add(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
@@ -151,13 +145,9 @@ def add_(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
         RuntimeError: if A has not the broadcast shape and dtype, or is a leaf that requires a
             gradient.
     """
-    if is_transformed() or torch.compiler.is_compiling():  # neither follows a dirty tensor
+    if is_traced():
         return input.copy_(add(input, other, alpha=alpha))
-    if input.is_leaf and input.requires_grad and torch.is_grad_enabled():
-        raise RuntimeError(
-            "add_ would overwrite a leaf that requires a gradient; use add, or give it "
-            "input.clone()"
-        )
+    refuse_leaf(input)
     if isinstance(other, Tensor) and other.dtype != input.dtype:
         other = other.to(input.dtype)
     return apply(AddInPlaceFunction, input, other, alpha)

@@ -28,6 +28,6 @@ def refuse_leaf(input: Tensor) -> None:
     owner = input if input._base is None else input._base
     if owner.is_leaf and owner.requires_grad and torch.is_grad_enabled():
         raise RuntimeError(
-            "inplace=True would overwrite a leaf that requires a gradient, or a view of one; use "
-            "inplace=False, or give it input.clone()"
+            "this would overwrite a leaf that requires a gradient, or a view of one; use the form "
+            "that is not in place (inplace=False), or give it input.clone()"
         )

@@ -141,9 +141,8 @@ def local_response_norm(
         raise ValueError(f"expected an input (R, C, ...), but got {tuple(input.shape)}")
     if index(size) < 1:
         raise RuntimeError(f"size must be at least 1, but got {size}")
-    devices = (
-        ("cuda",) if input.dim() == 3 else ("cpu", "cuda")
-    )  # where torch's windows are float32
+    # as torch, whose average over planes is float32 on the CPU too, that over lines is not
+    devices = ("cuda",) if input.dim() == 3 else ("cpu", "cuda")
     (input,) = autocast_float32(input, devices=devices)
     return apply(LocalResponseNormFunction, input, Response(size, alpha, beta, k))
 

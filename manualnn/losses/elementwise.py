@@ -97,12 +97,12 @@ def elementwise_loss(
             ]
             grad_weight = None
             if needs_weight:
-                losses = apply(function, *terms, None, "none")
+                losses = apply(of_this_loss, *terms, None, "none")
                 grad_weight = grad_output * weight_partial(losses, weight, reduction)
             return *grad_terms, *(None for _ in ctx.settings), grad_weight, None
 
         @staticmethod
-        def jvp(ctx: Any, *tangents: Tensor | None) -> Tensor:
+        def jvp(ctx: Any, *tangents: Any) -> Tensor:
             *tensors, weight = ctx.saved_tensors
             terms, reduction = (*tensors, *ctx.settings), ctx.reduction
             count = mean_count(reduction, tensors[0], weight)
@@ -113,12 +113,12 @@ def elementwise_loss(
             )
             if weight is None:
                 return reduce(d_losses, reduction, count)
-            losses = apply(function, *terms, None, "none")
+            losses = apply(of_this_loss, *terms, None, "none")
             by_weight = weight_partial(losses, weight, reduction) * tangents[-2]
             return reduce(d_losses * weight, reduction, count) + reduce(by_weight, reduction, 1)
 
-    function = type(name, (ElementwiseLoss,), {})
-    return function
+    of_this_loss: Any = type(name, (ElementwiseLoss,), {})
+    return of_this_loss
 
 
 def opposite(grad: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -160,6 +160,16 @@ def require_shape(name: str, tensor: Tensor, shape: torch.Size) -> None:
         raise ValueError(
             f"the {name}'s shape {tuple(tensor.shape)} must be the input's {tuple(shape)}"
         )
+
+
+def require_weight(weight: Tensor, input: Tensor, target: Tensor) -> None:
+    """Refuse a weight of another shape, and one beside an input and target that are broadcast.
+
+    Raises:
+        ValueError: if the shapes of the three differ.
+    """
+    require_shape("weight", weight, input.shape)
+    require_shape("weight", weight, torch.broadcast_shapes(input.shape, target.shape))
 
 
 def require_constant(name: str, tensor: Tensor | None) -> None:

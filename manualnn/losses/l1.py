@@ -35,6 +35,7 @@ from manualnn.losses.elementwise import (
     floating,
     opposite,
     require_shape,
+    require_weight,
     warn_of_broadcast,
 )
 from manualnn.losses.reduction import named_reduction
@@ -111,8 +112,7 @@ def l1_loss(
         input, target = autocast_float32(input, target)
         dtype = torch.promote_types(input.dtype, target.dtype)
     else:
-        require_shape("weight", weight, input.shape)
-        require_shape("weight", weight, torch.broadcast_shapes(input.shape, target.shape))
+        require_weight(weight, input, target)
         dtype = torch.promote_types(input.dtype, target.dtype)
         dtype = torch.promote_types(dtype, weight.dtype)
         weight = weight.to(dtype)

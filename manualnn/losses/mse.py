@@ -29,7 +29,7 @@ from manualnn.losses.elementwise import (
     elementwise_loss,
     floating,
     opposite,
-    require_shape,
+    require_weight,
     warn_of_broadcast,
 )
 from manualnn.losses.reduction import named_reduction
@@ -80,8 +80,7 @@ def mse_loss(
     warn_of_broadcast(input, target)
     reduction = named_reduction(size_average, reduce, reduction)
     if weight is not None:
-        require_shape("weight", weight, input.shape)
-        require_shape("weight", weight, torch.broadcast_shapes(input.shape, target.shape))
+        require_weight(weight, input, target)
         reduction = "weighted mean" if reduction == "mean" else reduction
     input, target, weight = autocast_float32(input, target, weight)
     dtype = floating(input, target)

@@ -33,13 +33,15 @@ class NLLFunction(Function):
 
     @staticmethod
     def forward(input: Tensor, target: Tensor, weight: Tensor | None, options: Options) -> Tensor:
-        return nn.functional.nll_loss(
+        losses = nn.functional.nll_loss(
             input,
             target,
             weight,
             ignore_index=options.ignore_index,
             reduction=options.reduction,
         )
+        # a view may not be changed in place
+        return losses if losses._base is None else losses.clone()
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
