@@ -3,6 +3,7 @@
 from tests.layers.test_activations import CASES as ACTIVATIONS
 from tests.layers.test_batchnorm import CASES as BATCH_NORM
 from tests.layers.test_conv import CASES as CONV
+from tests.layers.test_conv_transpose import CASES as CONV_TRANSPOSE
 from tests.layers.test_dropout import CASES as DROPOUT
 from tests.layers.test_flatten import CASES as FLATTEN
 from tests.layers.test_groupnorm import CASES as GROUP_NORM
@@ -22,6 +23,7 @@ from tests.losses.test_nll import CASES as NLL
 CASES = [
     *LINEAR,
     *CONV,
+    *CONV_TRANSPOSE,
     *POOLING,
     *BATCH_NORM,
     *LAYER_NORM,

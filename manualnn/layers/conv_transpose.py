@@ -2,7 +2,7 @@
 
 Convolution takes X to Y, and its backward pass delta = dL/dY to dL/dX (Eq. 41-42). Here this map is
 the forward pass: X stands in delta's place, Y in that of dL/dX. With stride s, padding p, dilation
-d and output padding o, every neuron paints the kernel, scaled by itself, and what overlaps adds up::
+d and output padding o, every neuron paints the kernel, scaled by itself, and overlaps add up::
 
     Y[r, c', h', w'] = b[c'] + sum_{c, h, w} W[c, c', j, i] X[r, c, h, w]
                        over the h, w for which j = (h' + p - s h) / d and
@@ -212,10 +212,12 @@ class _HandDerivedConvTranspose(nn.modules.conv._ConvTransposeNd):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Y, with the output padding that makes it of the size asked for."""
-        axes = len(self.kernel_size)
+        name, axes = type(self).__name__, len(self.kernel_size)
+        if self.padding_mode != "zeros":
+            raise ValueError(f"{name} pads with 'zeros' only, but got {self.padding_mode!r}")
         check_axes(input, axes)
-        options: Any = (self.stride, self.padding, self.kernel_size, axes, self.dilation)
-        output_padding = self._output_padding(input, output_size, *options)
+        sizes: Any = (self.stride, self.padding, self.kernel_size, axes, self.dilation)
+        output_padding = self._output_padding(input, output_size, *sizes)
         options = (self.stride, self.padding, output_padding, self.groups, self.dilation)
         return _conv_transpose(axes, input, self.weight, self.bias, *options)
 
