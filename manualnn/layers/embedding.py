@@ -18,6 +18,9 @@ and a tangent of W is looked up as W is. Two options change how delta counts, no
 Both are a factor of delta, applied before the adjoint. The lookup and its adjoint are two
 Functions that call each other, so every order and both modes are closed. Kept are the indices.
 
+With ``sparse``, dL/dW is the list of the delta[n] that count and of their rows I[n], a sparse
+tensor that adds up when it is read; a large table then costs no more than what was looked up.
+
 With ``max_norm``, rows that are looked up and too long are shortened first, in W itself and
 outside the graph, as torch does.
 """
@@ -25,6 +28,7 @@ outside the graph, as torch does.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import torch
@@ -36,11 +40,12 @@ from manualnn.layers.in_place import is_traced
 
 @dataclass(frozen=True)
 class Lookup:
-    """How many rows there are, and what counts of delta for each."""
+    """How many rows there are, what counts of delta for each, and whether dL/dW is sparse."""
 
     rows: int
     padding_idx: int | None = None
     by_frequency: bool = False
+    sparse: bool = False
 
 
 def embedding_adjoint(grad_output: Tensor, indices: Tensor, rows: int) -> Tensor:
@@ -61,6 +66,17 @@ def embedding_share(grad_output: Tensor, indices: Tensor, lookup: Lookup) -> Ten
     return grad_output
 
 
+def embedding_sparse_adjoint(grad_output: Tensor, indices: Tensor, lookup: Lookup) -> Tensor:
+    """A^T delta as a list of rows, without those of the padding: (*, D) -> sparse (V, D)."""
+    places, width = indices.flatten(), grad_output.shape[-1]  # (N,)
+    delta = grad_output.reshape(places.numel(), width)  # (N, D)
+    if lookup.padding_idx is not None:
+        counts = places != lookup.padding_idx
+        places, delta = places[counts], delta[counts]
+    shape = (lookup.rows, width)
+    return torch.sparse_coo_tensor(places.unsqueeze(0), delta, shape, check_invariants=False)
+
+
 class EmbeddingFunction(Function):
     """Y = A W."""
 
@@ -75,9 +91,11 @@ class EmbeddingFunction(Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor, None, None]:
-        (indices,) = ctx.saved_tensors
-        delta = embedding_share(grad_output, indices, ctx.lookup)
-        return apply(EmbeddingAdjointFunction, delta, indices, ctx.lookup.rows), None, None
+        (indices,), lookup = ctx.saved_tensors, ctx.lookup
+        if lookup.sparse:
+            return apply(EmbeddingSparseAdjointFunction, grad_output, indices, lookup), None, None
+        delta = embedding_share(grad_output, indices, lookup)
+        return apply(EmbeddingAdjointFunction, delta, indices, lookup.rows), None, None
 
     @staticmethod
     def jvp(ctx: Any, d_weight: Tensor, *_: None) -> Tensor:
@@ -108,6 +126,35 @@ class EmbeddingAdjointFunction(Function):
         return apply(EmbeddingAdjointFunction, d_output, indices, ctx.rows)
 
 
+class EmbeddingSparseAdjointFunction(Function):
+    """A^T delta as a sparse tensor, which torch has in reverse mode alone."""
+
+    @staticmethod
+    def forward(grad_output: Tensor, indices: Tensor, lookup: Lookup) -> Tensor:
+        if lookup.by_frequency:
+            raise RuntimeError(
+                "a sparse gradient is not divided by how often a row was looked up: got "
+                "scale_grad_by_freq=True with sparse=True, use one of them"
+            )
+        return embedding_sparse_adjoint(grad_output, indices, lookup)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Lookup], output: Tensor) -> None:
+        _, indices, ctx.lookup = inputs
+        ctx.save_for_backward(indices)
+
+    @staticmethod
+    def backward(ctx: Any, grad_weight: Tensor) -> tuple[Tensor, None, None]:
+        (indices,), lookup = ctx.saved_tensors, ctx.lookup
+        rows = apply(EmbeddingFunction, grad_weight.to_dense(), indices, Lookup(lookup.rows))
+        return embedding_share(rows, indices, lookup), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, d_output: Tensor, *_: None) -> Tensor:
+        (indices,) = ctx.saved_tensors
+        return apply(EmbeddingSparseAdjointFunction, d_output, indices, ctx.lookup)
+
+
 def embedding(
     input: Tensor,
     weight: Tensor,
@@ -126,7 +173,8 @@ def embedding(
         max_norm: rows that are looked up and longer than this are shortened to it, in the weight.
         norm_type: p of the p-norm that measures them.
         scale_grad_by_freq: divide a row's gradient by how often it was looked up.
-        sparse: is refused; gradients are dense here.
+        sparse: make the weight's gradient a sparse tensor; not with ``scale_grad_by_freq``, and
+            not in one graph of ``torch.compile(fullgraph=True)``.
 
     Returns:
         (*, D).
@@ -135,20 +183,14 @@ def embedding(
         IndexError: if an index is out of range.
         AssertionError: if ``padding_idx`` is.
         RuntimeError: if the weight has not two axes, or the indices are no int64 or int32.
-        NotImplementedError: if ``sparse``.
     """
-    if sparse:
-        raise NotImplementedError(
-            "sparse=True asks for a sparse gradient, which is not derived here; use sparse=False, "
-            "or the layer of torch.nn"
-        )
     if weight.dim() != 2:
         raise RuntimeError(f"'weight' must be 2-D, (V, D), but got {tuple(weight.shape)}")
     if input.dtype not in (torch.int64, torch.int32):
         raise RuntimeError(f"indices must be torch.int64 or torch.int32, but got {input.dtype}")
     rows = weight.shape[0]
     if padding_idx is not None:
-        if not -rows <= padding_idx < rows:
+        if not -rows <= index(padding_idx) < rows:
             raise AssertionError(
                 f"padding_idx must be from {-rows} to {rows - 1}, but got {padding_idx}"
             )
@@ -157,7 +199,7 @@ def embedding(
         _refuse_out_of_range(input, rows)
         with torch.no_grad():
             torch.embedding_renorm_(weight.detach(), input.contiguous(), max_norm, norm_type)
-    lookup = Lookup(rows, padding_idx, scale_grad_by_freq)
+    lookup = Lookup(rows, padding_idx, scale_grad_by_freq, sparse)
     try:
         return apply(EmbeddingFunction, weight, input, lookup)
     except IndexError:

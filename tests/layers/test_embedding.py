@@ -1,7 +1,9 @@
-"""Embedding: its table of settings, and all its tests, as its input is not differentiated."""
+"""Embedding: its table of settings, and what is its own.
+
+Options make the gradient something else than a derivative; their table has tests of its own.
+"""
 
 import copy
-import re
 
 import pytest
 import torch
@@ -9,12 +11,22 @@ from torch import nn
 from torch.func import functional_call, grad, jacfwd, jacrev, jvp, vmap
 
 import manualnn
-from manualnn.autograd import Function
+from manualnn.autograd import Function, apply
 from manualnn.checks import backward_operations, foreign_nodes, prove
-from manualnn.layers.embedding import Lookup, embedding_adjoint, embedding_share
+from manualnn.layers.embedding import (
+    EmbeddingSparseAdjointFunction,
+    Lookup,
+    embedding_adjoint,
+    embedding_share,
+)
+from tests.case import Case
 
 INDICES = torch.tensor([[0, 2, 2], [4, 2, 1]])
-CASES = [  # options, indices
+CASES = [
+    Case("Embedding", {"num_embeddings": 5, "embedding_dim": 3}, (lambda indices=indices: indices,))
+    for indices in (INDICES, INDICES.int().t(), torch.tensor(3), INDICES[:0])
+]
+SETTINGS = [  # options, indices
     ({}, INDICES),
     ({}, INDICES.int().t()),
     ({}, torch.tensor(3)),
@@ -26,8 +38,8 @@ CASES = [  # options, indices
     ({"max_norm": 0.7}, INDICES),
     ({"max_norm": 0.7, "norm_type": 1.0, "scale_grad_by_freq": True}, INDICES),
 ]
-LINEAR = [case for case in CASES if not {*case[0]} & {"padding_idx", "max_norm"}]
-EVERY_CASE = pytest.mark.parametrize(("options", "indices"), CASES)
+LINEAR = [setting for setting in SETTINGS if not {*setting[0]} & {"padding_idx", "max_norm"}]
+EVERY_SETTING = pytest.mark.parametrize(("options", "indices"), SETTINGS)
 BAD = [float("inf"), -float("inf"), float("nan")]
 
 
@@ -49,7 +61,7 @@ def _results(module, indices, cotangent=None):
     return [output.detach(), gradient, module.weight.detach()]
 
 
-@EVERY_CASE
+@EVERY_SETTING
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 def test_values_equal_the_twin(options, indices, dtype):
     results = [_results(module, indices) for module in _modules(options, dtype)]
@@ -58,7 +70,7 @@ def test_values_equal_the_twin(options, indices, dtype):
     assert all(module(indices).dtype == dtype for module in _modules(options, dtype))
 
 
-@EVERY_CASE
+@EVERY_SETTING
 @pytest.mark.parametrize("bad", BAD)
 def test_bad_numbers_behave_as_in_the_twin(options, indices, bad):
     cotangent = torch.randn(*indices.shape, 3, dtype=torch.float64)
@@ -87,7 +99,7 @@ def test_gradient_is_the_sum_place_by_place():
         torch.testing.assert_close(embedding_adjoint(share, INDICES, 5), expected)
 
 
-@pytest.mark.parametrize(("options", "indices"), [case for case in LINEAR if not case[0]])
+@pytest.mark.parametrize(("options", "indices"), [setting for setting in LINEAR if not setting[0]])
 def test_derivatives_by_the_weight(options, indices):
     module = _modules(options)[0]
     prove(lambda w: manualnn.functional.embedding(indices, w).sin(), [module.weight])
@@ -99,7 +111,7 @@ def _dense(indices):
     return matrix, matrix @ matrix.sum(0)
 
 
-@EVERY_CASE
+@EVERY_SETTING
 def test_second_order_is_that_of_the_dense_matrix(options, indices):
     module = _modules(options)[0]
     output = module(indices)
@@ -121,7 +133,7 @@ def test_second_order_is_that_of_the_dense_matrix(options, indices):
     torch.testing.assert_close(second, (by_weight, by_cotangent))
 
 
-@EVERY_CASE
+@EVERY_SETTING
 @pytest.mark.parametrize("create_graph", [False, True], ids=["first", "second"])
 def test_backward_runs_no_gradient_kernel(options, indices, create_graph):
     module = _modules(options)[0]
@@ -134,7 +146,7 @@ def test_backward_runs_no_gradient_kernel(options, indices, create_graph):
     assert any("backward" in n for n in backward_operations(theirs(indices), [theirs.weight]))
 
 
-@pytest.mark.parametrize(("options", "indices"), [case for case in LINEAR if not case[0]])
+@pytest.mark.parametrize(("options", "indices"), [setting for setting in LINEAR if not setting[0]])
 def test_forward_mode_hessians_and_third_order(options, indices):
     w = _modules(options)[0].weight.detach()
 
@@ -153,7 +165,7 @@ def test_forward_mode_hessians_and_third_order(options, indices):
     torch.testing.assert_close(jacfwd(jacrev(jacfwd(ours)))(w), truth)
 
 
-@pytest.mark.parametrize(("options", "indices"), [c for c in CASES if "max_norm" not in c[0]])
+@pytest.mark.parametrize(("options", "indices"), [s for s in SETTINGS if "max_norm" not in s[0]])
 def test_vmap_and_per_sample_gradients(options, indices):
     module = _modules(options)[0]
     weight = module.weight.detach()
@@ -170,7 +182,7 @@ def test_vmap_and_per_sample_gradients(options, indices):
         torch.testing.assert_close(mapped, torch.stack([transformed(w, indices) for w in weights]))
 
 
-@EVERY_CASE
+@EVERY_SETTING
 def test_compiles_into_one_graph(options, indices):
     torch._dynamo.reset()
     module = _modules(options)[0]
@@ -186,34 +198,103 @@ def test_kept_are_the_indices_alone():
     assert [t.data_ptr() for t in kept] == [INDICES.data_ptr()]
 
 
-@pytest.mark.parametrize(
-    ("call", "error", "value", "fits"),
-    [
-        (lambda f, w: f(torch.tensor([1, 5]), w), IndexError, "index 5", "from 0 to 4"),
-        (lambda f, w: f(torch.tensor([1, -1]), w), IndexError, "index -1", "from 0 to 4"),
-        (lambda f, w: f(torch.tensor([1, 7]), w, max_norm=0.1), IndexError, "7", "from 0 to 4"),
-        (lambda f, w: f(INDICES, w, padding_idx=5), AssertionError, "got 5", "-5 to 4"),
-        (lambda f, w: f(INDICES, w, padding_idx=-6), AssertionError, "got -6", "-5 to 4"),
-        (lambda f, w: f(INDICES, w[0]), RuntimeError, "(3,)", "2-D"),
-        (lambda f, w: f(INDICES, w[None]), RuntimeError, "(1, 5, 3)", "2-D"),
-        (lambda f, w: f(INDICES.float(), w), RuntimeError, "torch.float32", "torch.int64"),
-        (lambda f, w: f(INDICES.bool(), w), RuntimeError, "torch.bool", "torch.int64"),
-    ],
-)
-def test_refuses_what_torch_refuses_and_changes_nothing(call, error, value, fits):
-    weight = torch.randn(5, 3)
-    before = weight.clone()
-    with pytest.raises(error):
-        call(nn.functional.embedding, weight.clone())
-    with pytest.raises(error, match=re.escape(value)) as raised:
-        call(manualnn.functional.embedding, weight)
-    assert fits in str(raised.value)
-    assert torch.equal(weight, before)
+# A gradient that is a list of rows.
+
+SPARSE = [
+    ({}, INDICES),
+    ({}, INDICES.int().t()),
+    ({}, torch.tensor(3)),
+    ({}, torch.empty(0, 2, dtype=torch.int64)),
+    ({"padding_idx": 2}, INDICES),
+    ({"padding_idx": -1, "max_norm": 0.7}, INDICES),
+]
+EVERY_SPARSE_SETTING = pytest.mark.parametrize(("options", "indices"), SPARSE)
 
 
-def test_sparse_gradients_are_refused():
-    with pytest.raises(NotImplementedError, match="sparse=True"):
-        manualnn.Embedding(5, 3, sparse=True)(INDICES)
+@EVERY_SPARSE_SETTING
+def test_a_sparse_gradient_is_that_of_the_twin_row_by_row(options, indices):
+    results = [_results(module, indices) for module in _modules(options | {"sparse": True})]
+    dense = _results(_modules(options)[0], indices)
+    for actual, expected, summed in zip(*results, dense, strict=True):
+        assert actual.layout == expected.layout
+        torch.testing.assert_close(actual.to_dense(), summed)
+        if actual.is_sparse:
+            assert actual.is_coalesced() == expected.is_coalesced()
+            assert torch.equal(actual._indices(), expected._indices())
+            torch.testing.assert_close(actual._values(), expected._values())
+
+
+@EVERY_SPARSE_SETTING
+def test_second_order_of_a_sparse_gradient_is_that_of_the_dense_one(options, indices):
+    results = []
+    for sparse in (True, False):
+        module = _modules(options | {"sparse": sparse})[0]
+        output = module(indices)
+        cotangent = output.detach().cos().requires_grad_()
+        loss = (output.sin() * cotangent).sum()
+        (first,) = torch.autograd.grad(loss, module.weight, create_graph=True)
+        assert foreign_nodes(output, Function) == set()
+        assert first.is_sparse == sparse
+        variables = [module.weight, cotangent]
+        by_weight, by_cotangent = torch.autograd.grad(first.to_dense().exp().sum(), variables)
+        assert by_weight.is_sparse == sparse
+        results.append([by_weight.to_dense(), by_cotangent])
+    torch.testing.assert_close(*results)
+
+
+@EVERY_SPARSE_SETTING
+def test_the_backward_pass_of_a_sparse_gradient_runs_no_gradient_kernel(options, indices):
+    for module, has_kernel in zip(_modules(options | {"sparse": True}), (False, True), strict=True):
+        operations = backward_operations(module(indices), [module.weight])
+        assert any("backward" in name for name in operations) == has_kernel
+
+
+def test_the_sparse_adjoint_and_its_derivative_are_those_of_the_dense_matrix():
+    delta = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    matrix = _dense(INDICES)[0] * (INDICES.flatten() != 2).unsqueeze(1)
+    gradient = apply(EmbeddingSparseAdjointFunction, delta, INDICES, Lookup(5, padding_idx=2))
+    truth = matrix.t() @ delta.reshape(6, 4)
+    torch.testing.assert_close(gradient.to_dense(), truth)
+    cotangent = torch.randn_like(truth)
+    expected = (matrix @ cotangent).reshape(2, 3, 4)
+    for like_weight in (cotangent, cotangent.to_sparse()):
+        (actual,) = torch.autograd.grad(gradient, delta, like_weight, retain_graph=True)
+        torch.testing.assert_close(actual, expected)
+
+
+def test_torch_has_no_forward_mode_of_a_sparse_gradient():
+    w = torch.randn(5, 3)
+    for functional in (manualnn.functional, nn.functional):
+        gradient = grad(lambda w, f=functional: f.embedding(INDICES, w, sparse=True).exp().sum())
+        with pytest.raises(NotImplementedError):
+            jvp(gradient, (w,), (w,))
+
+
+def test_a_sparse_gradient_is_compiled_in_parts():
+    torch._dynamo.reset()
+    module = _modules({"sparse": True, "padding_idx": 2})[0]
+    compiled = torch.compile(copy.deepcopy(module), backend="aot_eager")
+    actual, expected = (_results(m, INDICES)[:2] for m in (compiled, module))
+    torch.testing.assert_close(actual, expected)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.SparseAdam, torch.optim.SGD])
+def test_sparse_gradients_train_the_table_as_its_twin_s(optimizer):
+    modules = _modules({"sparse": True, "padding_idx": 2})
+    for module in modules:
+        steps = optimizer(module.parameters(), lr=0.1)
+        for _ in range(3):
+            steps.zero_grad()
+            module(INDICES).sin().sum().backward()
+            steps.step()
+    torch.testing.assert_close(*(module.weight for module in modules))
+
+
+def test_a_sparse_gradient_is_not_divided_by_frequency():
+    for module in _modules({"sparse": True, "scale_grad_by_freq": True}):
+        output = module(INDICES)
+        with pytest.raises(RuntimeError, match="scale_grad_by_freq"):
+            output.sum().backward()
 
 
 def test_an_embedding_from_pretrained_rows_is_ours():
