@@ -218,7 +218,7 @@ class _HandDerivedConvTranspose(nn.modules.conv._ConvTransposeNd):
         check_axes(input, axes)
         sizes: Any = (self.stride, self.padding, self.kernel_size, axes, self.dilation)
         output_padding = self._output_padding(input, output_size, *sizes)
-        options = (self.stride, self.padding, output_padding, self.groups, self.dilation)
+        options: Any = (self.stride, self.padding, output_padding, self.groups, self.dilation)
         return _conv_transpose(axes, input, self.weight, self.bias, *options)
 
 

@@ -99,6 +99,15 @@ def test_gradient_is_the_sum_place_by_place():
         torch.testing.assert_close(embedding_adjoint(share, INDICES, 5), expected)
 
 
+@pytest.mark.parametrize("padding_idx", [-5, -1, 0, 4])
+def test_a_row_of_padding_may_be_counted_from_the_end(padding_idx):
+    weight = torch.randn(5, 3, requires_grad=True)
+    for functional in (manualnn.functional, nn.functional):  # the modules count from the start
+        y = functional.embedding(torch.arange(5), weight, padding_idx)
+        (gradient,) = torch.autograd.grad(y.sum(), weight)
+        assert (gradient == 0).all(1).nonzero().tolist() == [[padding_idx % 5]]
+
+
 @pytest.mark.parametrize(("options", "indices"), [setting for setting in LINEAR if not setting[0]])
 def test_derivatives_by_the_weight(options, indices):
     module = _modules(options)[0]

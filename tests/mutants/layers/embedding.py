@@ -32,6 +32,16 @@ MUTANTS = [
         "        if lookup.by_frequency:\n            raise",
         "        if False:\n            raise",
     ),
+    (
+        "the tangent of the weight, doubled",
+        "return apply(EmbeddingFunction, d_weight",
+        "return 2 * apply(EmbeddingFunction, d_weight",
+    ),
+    (
+        "the tangent of delta, doubled",
+        "return apply(EmbeddingAdjointFunction, d_output",
+        "return 2 * apply(EmbeddingAdjointFunction, d_output",
+    ),
     ("a negative padding is none", "padding_idx %= rows", "padding_idx += 0"),
     ("any padding is taken", "if not -rows <= index(padding_idx) < rows:", "if False:"),
     (
