@@ -33,7 +33,9 @@ from manualnn.layers.activations import (
 )
 from manualnn.layers.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from manualnn.layers.conv import Conv1d, Conv2d, Conv3d
+from manualnn.layers.conv_transpose import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from manualnn.layers.dropout import Dropout, Dropout2d
+from manualnn.layers.embedding import Embedding
 from manualnn.layers.flatten import Flatten
 from manualnn.layers.groupnorm import GroupNorm
 from manualnn.layers.instancenorm import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d
@@ -65,9 +67,13 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout2d",
+    "Embedding",
     "Flatten",
     "GroupNorm",
     "Hardsigmoid",

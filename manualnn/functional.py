@@ -21,7 +21,9 @@ from manualnn.layers.activations import (
 from manualnn.layers.arithmetic import add, add_, mul
 from manualnn.layers.batchnorm import batch_norm
 from manualnn.layers.conv import conv1d, conv2d, conv3d
+from manualnn.layers.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from manualnn.layers.dropout import dropout, dropout2d
+from manualnn.layers.embedding import embedding
 from manualnn.layers.flatten import flatten
 from manualnn.layers.groupnorm import group_norm
 from manualnn.layers.instancenorm import instance_norm
@@ -53,10 +55,14 @@ __all__ = [
     "conv1d",
     "conv2d",
     "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "conv_transpose3d",
     "cross_entropy",
     "dropout",
     "dropout2d",
     "elu",
+    "embedding",
     "flatten",
     "gelu",
     "group_norm",

@@ -3,7 +3,9 @@
 from tests.layers.test_activations import CASES as ACTIVATIONS
 from tests.layers.test_batchnorm import CASES as BATCH_NORM
 from tests.layers.test_conv import CASES as CONV
+from tests.layers.test_conv_transpose import CASES as CONV_TRANSPOSE
 from tests.layers.test_dropout import CASES as DROPOUT
+from tests.layers.test_embedding import CASES as EMBEDDING
 from tests.layers.test_flatten import CASES as FLATTEN
 from tests.layers.test_groupnorm import CASES as GROUP_NORM
 from tests.layers.test_instancenorm import CASES as INSTANCE_NORM
@@ -22,6 +24,7 @@ from tests.losses.test_nll import CASES as NLL
 CASES = [
     *LINEAR,
     *CONV,
+    *CONV_TRANSPOSE,
     *POOLING,
     *BATCH_NORM,
     *LAYER_NORM,
@@ -30,6 +33,7 @@ CASES = [
     *LOCAL_RESPONSE_NORM,
     *ACTIVATIONS,
     *DROPOUT,
+    *EMBEDDING,
     *FLATTEN,
     *SOFTMAX,
     *MSE,

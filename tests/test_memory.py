@@ -31,7 +31,7 @@ def _case_named(name):
     return next(case for case in one_of_each() if case.name == name)
 
 
-PRODUCTS = ["Linear", "Conv1d", "Conv2d", "Conv3d"]
+PRODUCTS = ["Linear", *(f"Conv{kind}{d}d" for kind in ("", "Transpose") for d in (1, 2, 3))]
 KEEPS_ITS_OUTPUT = ["ReLU", "Sigmoid", "Tanh", "Softmax", "LogSoftmax"]
 
 

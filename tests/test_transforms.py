@@ -22,15 +22,16 @@ def _scalar(module, inputs):
     inputs = [i.detach() if i.is_floating_point() else i for i in inputs]
     parameters = [p.detach() for p in parameters]
     torch.manual_seed(4)
-    moved = [inputs[0], *parameters]
+    count = int(inputs[0].is_floating_point())  # indices stay where they are
+    moved = [*inputs[:count], *parameters]
     directions = [[torch.randn_like(m) for m in moved] for _ in range(2)]
     weights = torch.randn_like(function(*inputs, *parameters))
 
     def scalar(v):
-        first, *others = (
+        values = [
             m + a * v[0] + b * v[1] * v[1] for m, a, b in zip(moved, *directions, strict=True)
-        )
-        output = function(first, *inputs[1:], *others)
+        ]
+        output = function(*values[:count], *inputs[count:], *values[count:])
         return (weights * output + output * output).sum()
 
     return scalar

@@ -63,7 +63,7 @@ def max_pool_forward(input: Tensor, window: Window) -> tuple[Tensor, Tensor]:
     )
     if len(window.size) == 1:  # a view, which autograd would not let anybody change in place
         output = output.clone()
-    return output, places.to(_smallest_integer(math.prod(input.shape[2:])))
+    return output, places.to(smallest_integer(math.prod(input.shape[2:])))
 
 
 def max_pool_grad_input(grad_output: Tensor, places: Tensor, plane: Plane) -> Tensor:
@@ -84,7 +84,7 @@ def _flat(planes: Tensor) -> Tensor:
     return planes.reshape(*planes.shape[:2], math.prod(planes.shape[2:]))
 
 
-def _smallest_integer(count: int) -> torch.dtype:
+def smallest_integer(count: int) -> torch.dtype:
     """The smallest integer type that counts from 0 to count - 1."""
     candidates = (torch.uint8, torch.int16, torch.int32)
     return next((t for t in candidates if count - 1 <= torch.iinfo(t).max), torch.int64)

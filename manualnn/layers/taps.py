@@ -1,0 +1,66 @@
+"""Linear maps that look at few places along each axis: averaging windows, interpolation.
+
+Along one axis, output i is a weighted sum over K places of the input, its taps::
+
+    Y[i] = sum_t w[i, t] X[m[i, t]],                                    t = 0 ... K - 1
+
+so X[j] reaches L through every tap that is at j, and with delta = dL/dY::
+
+    dL/dX[j] = sum_{i, t: m[i, t] = j} w[i, t] delta[i]
+
+In two and three dimensions the weight of a place is the product of its weights along the axes. Then
+the sum is taken one axis at a time, H' -> H, then W' -> W.
+
+A tap may lie outside of X, where it counts for nothing: windows of all lengths fit one table.
+
+Chosen: a table of the taps instead of the (H', H) matrix that they are the nonzero elements of. In
+a product with that matrix 0 * inf = nan would carry one bad number to every place of the axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Where each output along an axis looks, and how much it takes from there.
+
+    Attributes:
+        size: of the input along the axis, H.
+        places: m, (H', K) integers; a place outside 0 ... H - 1 counts for nothing.
+        weights: w, (H', K) or (H', 1).
+    """
+
+    size: int
+    places: Tensor
+    weights: Tensor
+
+
+def taps_grad_input(grad_output: Tensor, taps: Sequence[Taps]) -> Tensor:
+    """dL/dX, one of ``taps`` for each of the last axes: (..., H', W') -> (..., H, W)."""
+    grad_input = grad_output
+    for axis, along in enumerate(taps, start=-len(taps)):
+        grad_input = _taps_grad_input(grad_input, along, axis)
+    return grad_input.to(grad_output.dtype).contiguous()
+
+
+def _taps_grad_input(grad_output: Tensor, taps: Taps, axis: int) -> Tensor:
+    """dL/dX[j] = sum of w delta over the taps at j: (..., H', ...) -> (..., H, ...)."""
+    delta = grad_output.movedim(axis, 0).unsqueeze(1)  # (H', 1, ...)
+    weights = taps.weights.reshape(*taps.weights.shape, *(1,) * (delta.dim() - 2))
+    shares = (weights * delta).expand(*taps.places.shape, *delta.shape[2:])  # (H', K, ...)
+    outside = (taps.places < 0) | (taps.places >= taps.size)
+    places = taps.places.masked_fill(outside, taps.size)  # one place more, to be cut off again
+    grad_input = shares.new_zeros(taps.size + 1, *shares.shape[2:])
+    grad_input = grad_input.index_add(0, places.flatten(), shares.flatten(0, 1))
+    return grad_input.narrow(0, 0, taps.size).movedim(0, axis)
+
+
+def precise(dtype: torch.dtype) -> torch.dtype:
+    """What weights are computed in: float64 for float64, else float32, as torch does."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
