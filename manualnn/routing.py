@@ -86,11 +86,12 @@ def _log_softmax(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> T
 
 
 def _is_real(args: list[Any]) -> bool:
-    """Whether the first argument, or the first of its list, holds real floating-point numbers."""
-    first = args[0] if args else None
-    if isinstance(first, (tuple, list)) and first:
-        first = first[0]
-    return isinstance(first, Tensor) and first.is_floating_point()
+    """Whether the first tensor that holds no integers, alone or in a list, holds real numbers."""
+    every = [one for arg in args for one in (arg if isinstance(arg, (tuple, list)) else [arg])]
+    numbers = [
+        t for t in every if isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex())
+    ]
+    return bool(numbers) and numbers[0].is_floating_point()
 
 
 ROUTES = _routes()

@@ -10,8 +10,10 @@ import manualnn
 from tests.refused.activations import REFUSED as ACTIVATIONS
 from tests.refused.batchnorm import REFUSED as BATCH_NORM
 from tests.refused.conv import REFUSED as CONV
+from tests.refused.conv_transpose import REFUSED as CONV_TRANSPOSE
 from tests.refused.cross_entropy import REFUSED as CROSS_ENTROPY
 from tests.refused.dropout import REFUSED as DROPOUT
+from tests.refused.embedding import REFUSED as EMBEDDING
 from tests.refused.flatten import REFUSED as FLATTEN
 from tests.refused.linear import REFUSED as LINEAR
 from tests.refused.losses_of_elements import REFUSED as LOSSES_OF_ELEMENTS
@@ -23,11 +25,13 @@ from tests.refused.softmax import REFUSED as SOFTMAX
 REFUSED = [
     *LINEAR,
     *CONV,
+    *CONV_TRANSPOSE,
     *MAX_POOLING,
     *BATCH_NORM,
     *NORMALISATION,
     *ACTIVATIONS,
     *DROPOUT,
+    *EMBEDDING,
     *FLATTEN,
     *SOFTMAX,
     *LOSSES_OF_ELEMENTS,

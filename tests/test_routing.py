@@ -16,6 +16,8 @@ LED = {  # a call, and the Function that it is led to
     "x.relu_()": (lambda x: x.clone().relu_(), "ReLUInPlaceFunction"),
     "x + x": (lambda x: x + x, "AddFunction"),
     "1 + x": (lambda x: 1 + x, "AddFunction"),
+    "i + x": (lambda x: torch.arange(4) + x, "AddFunction"),
+    "F.embedding(i, x)": (lambda x: F.embedding(torch.arange(2), x[:, None]), "EmbeddingFunction"),
     "x.add(x, alpha=2)": (lambda x: x.add(x, alpha=2), "AddFunction"),
     "x.add_(1)": (lambda x: x.clone().add_(1), "AddInPlaceFunction"),
     "2 * x": (lambda x: 2 * x, "MulFunction"),
@@ -25,6 +27,8 @@ LED = {  # a call, and the Function that it is led to
     "x.chunk(2)": (lambda x: x.chunk(2)[0], "SeparateFunction"),
     "x.mean(0)": (lambda x: x.mean(0), "MeanFunction"),
     "F.softmax(x, 0)": (lambda x: F.softmax(x, 0), "SoftmaxFunction"),
+    "torch.softmax(x, 0)": (lambda x: torch.softmax(x, 0), "SoftmaxFunction"),
+    "x.log_softmax(0)": (lambda x: x.log_softmax(0), "LogSoftmaxFunction"),
     "F.mse_loss(x, y)": (lambda x: F.mse_loss(x, torch.zeros(4)), "MSEFunction"),
 }
 
