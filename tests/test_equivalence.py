@@ -74,6 +74,15 @@ def test_a_gradient_that_is_missing_is_infinitely_far(monkeypatch):
     assert not report.ok
 
 
+def test_a_small_departure_is_more_than_rounding(monkeypatch):
+    monkeypatch.setattr(
+        manualnn.Linear, "forward", lambda self, x: nn.Linear.forward(self, x) + 1e-3
+    )
+    report = prove(_model(), _inputs())
+    assert not report.ok
+    assert all(0 < sensitivity < 1e-12 for sensitivity in report.sensitivity.values())
+
+
 def test_nan_is_not_equal(monkeypatch):
     monkeypatch.setattr(
         manualnn.Linear, "forward", lambda self, x: nn.Linear.forward(self, x) * float("nan")
