@@ -118,6 +118,10 @@ def work(rank: int, folder: str) -> None:
     alone = [torch.distributed.new_group([each]) for each in range(2)]
     layer = layer_of(manualnn.SyncBatchNorm, {"process_group": alone[rank]})
     made["alone"] = layer(part(random(10, 6, 3, 2), (3, 3), rank)).detach()
+    try:
+        layer(random(10, 1, 3))
+    except ValueError as error:
+        made["refused alone"] = str(error)
     model = net(manualnn, manualnn.SyncBatchNorm)
     made["net"] = net_gradients(model, lambda values: part(values, (4, 2), rank))
     model = manualnn.SyncBatchNorm.convert_sync_batchnorm(manualnn.convert(net(nn, nn.BatchNorm1d)))

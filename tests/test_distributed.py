@@ -74,6 +74,7 @@ def test_a_group_of_one_process_is_plain_batch_norm(both):
     for rank, each in enumerate(both):
         alone = layer_of(manualnn.BatchNorm1d, {})(part(random(10, 6, 3, 2), (3, 3), rank))
         _assert_same([each["alone"]], [alone.detach()])
+        assert "more than one value" in each["refused alone"]
 
 
 def test_the_gradients_of_a_net_add_up_to_those_of_the_whole_batch(both):

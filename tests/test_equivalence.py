@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 import manualnn
 from manualnn import prove
+from manualnn.equivalence import Equivalence
 
 
 def _model():
@@ -78,6 +79,13 @@ def test_a_gradient_that_is_missing_is_infinitely_far(monkeypatch):
     report = prove(_model(), _inputs())
     assert report.distances["train", "input gradient", "0"] == float("inf")
     assert not report.ok
+
+
+def test_a_departure_of_few_roundings_is_rounding():
+    key = ("train", "output", "0")
+    assert Equivalence({key: 9e-6}, {key: 1e-6}, 1e-8).ok
+    assert not Equivalence({key: 1e-3}, {key: 1e-6}, 1e-8).ok
+    assert not Equivalence({key: float("nan")}, {key: 1e-6}, 1e-8).ok
 
 
 def test_nan_is_not_equal(monkeypatch):

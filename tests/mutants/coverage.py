@@ -2,7 +2,7 @@
 
 KEYWORD = "coverage"
 MUTANTS = [
-    ("views are counted", " or node.name() in VIEWS", ""),
+    ("views are counted", " or node.name() in NOT_COUNTED", ""),
     ("a node behind two outputs counts twice", "if node in seen or ", "if "),
     (
         "every Function counts as ours",
@@ -12,7 +12,7 @@ MUTANTS = [
     ("the model itself runs", "    model = copy.deepcopy(model)\n", ""),
     (
         "random numbers are drawn",
-        "with torch.enable_grad(), torch.random.fork_rng():",
-        "with torch.enable_grad():",
+        "torch.enable_grad(), torch.random.fork_rng()",
+        "torch.enable_grad()",
     ),
 ]

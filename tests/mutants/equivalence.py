@@ -4,7 +4,7 @@ KEYWORD = "equivalence"
 MUTANTS = [
     ("training is not compared", 'for mode in ("train", "eval"):', 'for mode in ("eval",):'),
     ("evaluation is not compared", 'for mode in ("train", "eval"):', 'for mode in ("train",):'),
-    ("torch is compared with itself", "    convert(ours)\n", ""),
+    ("torch is compared with itself", "ours = convert(_copy(theirs))", "ours = _copy(theirs)"),
     (
         "gradients of inputs are not compared",
         'given["input gradient", str(i)] = tensor.grad',
@@ -12,8 +12,8 @@ MUTANTS = [
     ),
     (
         "gradients of parameters are not compared",
-        'given["parameter gradient", name] = parameter.grad',
-        "pass",
+        'given["parameter gradient", name], parameter.grad = parameter.grad, None',
+        "parameter.grad = None",
     ),
     (
         "buffers are not compared",
@@ -30,12 +30,12 @@ MUTANTS = [
     ),
     (
         "the model itself is compared",
-        "theirs, ours = revert(copy.deepcopy(model))",
-        "theirs, ours = revert(model)",
+        "theirs = revert(copy.deepcopy(model))",
+        "theirs = revert(model)",
     ),
     (
         "evaluation begins where training ended",
-        "_step(copy.deepcopy(each), inputs",
-        "_step(each, inputs",
+        "(_step(_copy(each), inputs, loss)",
+        "(_step(each, inputs, loss)",
     ),
 ]
