@@ -18,14 +18,13 @@ Shapes: X (R, C, H, W), Y, m and delta (R, C, H', W'); one or three axes in plac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from manualnn.autograd import Function, apply, autocast_float32
-from manualnn.layers.average_pooling import OutputSize
+from manualnn.layers.average_pooling import OutputSize, parts_per_axis
 from manualnn.layers.geometry import Size, check_axes
 from manualnn.layers.pooling import (
     MaxPoolGatherFunction,
@@ -37,9 +36,9 @@ from manualnn.layers.pooling import (
 
 @dataclass(frozen=True)
 class Parts:
-    """How many parts each axis is divided into, H' and W'; None keeps an axis as it is."""
+    """How many parts each axis is divided into, H' and W'."""
 
-    count: int | tuple[int | None, ...]
+    count: tuple[int, ...]
 
 
 def adaptive_max_pool_forward(input: Tensor, parts: Parts) -> tuple[Tensor, Tensor]:
@@ -119,7 +118,7 @@ def _adaptive_max_pool(
     check_axes(input, axes)
     if axes == 3:  # as torch's autocast on a CPU
         (input,) = autocast_float32(input, devices=("cpu",))
-    parts = Parts(tuple(output_size) if isinstance(output_size, Sequence) else output_size)
+    parts = Parts(parts_per_axis(output_size, input, axes))
     one_sample = input.dim() == axes + 1
     batch = input.unsqueeze(0) if one_sample else input
     output, places = apply(AdaptiveMaxPoolFunction, batch, parts)

@@ -38,6 +38,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import TypeAlias
 
 import torch
@@ -66,10 +67,10 @@ class Averaging:
 
 @dataclass(frozen=True)
 class Division:
-    """The size of X, and in how many parts it is divided; None keeps an axis as it is."""
+    """The size of X, and in how many parts each axis is divided, H' and W'."""
 
     input_size: tuple[int, ...]
-    parts: int | tuple[int | None, ...]
+    parts: tuple[int, ...]
 
 
 def avg_pool_forward(input: Tensor, averaging: Averaging) -> Tensor:
@@ -288,9 +289,38 @@ def adaptive_avg_pool3d(input: Tensor, output_size: OutputSize) -> Tensor:
 
 def _adaptive_avg_pool(axes: int, input: Tensor, output_size: OutputSize) -> Tensor:
     check_axes(input, axes)
-    parts = tuple(output_size) if isinstance(output_size, Sequence) else output_size
-    division = Division(tuple(input.shape[-axes:]), parts)
+    division = Division(tuple(input.shape[-axes:]), parts_per_axis(output_size, input, axes))
     return apply(AdaptiveAvgPoolFunction, _cast(input, axes), division)
+
+
+def parts_per_axis(output_size: OutputSize, input: Tensor, axes: int) -> tuple[int, ...]:
+    """In how many parts each axis is divided: 2 -> (2, 2), (1, None) -> (1, W) for two axes.
+
+    Args:
+        output_size: one number for all axes, or one for each; None, but not for a single axis,
+            keeps the input's size.
+        input: what is pooled, which gives that size.
+        axes: how many spatial axes there are.
+
+    Raises:
+        RuntimeError: if there are too few or too many numbers, or one is negative; too many for
+            the input itself are a ValueError, as in torch.
+        TypeError: if a number is not whole.
+    """
+    if not isinstance(output_size, Sequence):
+        parts = (index(output_size),) * axes
+    elif len(output_size) == axes:
+        sizes = input.shape[-axes:] if axes > 1 else output_size
+        each = zip(output_size, sizes, strict=True)
+        parts = tuple(size if part is None else index(part) for part, size in each)
+    else:
+        error = ValueError if 1 < axes < input.dim() <= len(output_size) else RuntimeError
+        raise error(
+            f"expected output_size to be one number or {axes}, but got {tuple(output_size)}"
+        )
+    if min(parts) < 0:
+        raise RuntimeError(f"output_size must be at least 0, but got {parts}")
+    return parts
 
 
 class _HandDerivedAvgPool(nn.modules.pooling._AvgPoolNd):

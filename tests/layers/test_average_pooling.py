@@ -48,14 +48,15 @@ ADAPTIVE = [
     _adaptive(1, (2, 2, 6), 3),
     _adaptive(1, (2, 7), 3),
     _adaptive(1, (1, 2, 3), 5),
-    _adaptive(2, (2, 3, 4, 6), 1),
+    _adaptive(2, (2, 3, 4, 6), (2, 3)),
     _adaptive(2, (2, 3, 4, 6), (2, 3), memory_format=torch.channels_last),
+    _adaptive(2, (2, 3, 4, 6), 1),
     _adaptive(2, (2, 2, 5, 7), (3, 5)),
     _adaptive(2, (2, 5, 4), (None, 3)),
     _adaptive(2, (1, 2, 3, 2), (7, 1)),
     _adaptive(2, (0, 2, 4, 4), 3),
-    _adaptive(3, (1, 2, 4, 3, 2), 1),
     _adaptive(3, (2, 5, 2, 3), (3, None, 2)),
+    _adaptive(3, (1, 2, 4, 3, 2), 1),
 ]
 CASES = SLIDING + ADAPTIVE
 
