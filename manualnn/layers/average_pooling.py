@@ -86,14 +86,14 @@ def avg_pool_forward(input: Tensor, averaging: Averaging) -> Tensor:
 def avg_pool_grad_input(grad_output: Tensor, averaging: Averaging) -> Tensor:
     """dL/dX, the share delta / (n n) in every place of its window: (..., H', W') -> (..., H, W)."""
     shares, axes = grad_output / window_counts(grad_output, averaging), len(averaging.size)
-    channels = shares.dim() - axes - 1
-    channels_last = shares.stride(channels) == 1 and not shares.is_contiguous()
+    first = shares.dim() - axes  # axis of the plane
+    channels_last = shares.stride(first - 1) == 1 and not shares.is_contiguous()
     if channels_last:  # and so stays dL/dX
-        shares, channels = shares.movedim(channels, -1), channels - 1
+        shares, first = shares.movedim(first - 1, -1), first - 1
     for axis in reversed(range(axes)):
-        shares = spread(shares, channels + 1 + axis, averaging, axis)
+        shares = spread(shares, first + axis, averaging, axis)
     grad_input = shares.contiguous()
-    return grad_input.movedim(-1, channels + 1) if channels_last else grad_input
+    return grad_input.movedim(-1, first) if channels_last else grad_input
 
 
 def window_counts(grad_output: Tensor, averaging: Averaging) -> Tensor | int:
@@ -214,6 +214,7 @@ def avg_pool2d(
 
     Raises:
         RuntimeError: if the shape or an option does not fit.
+        IndexError: if the input has too few axes.
     """
     options = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     return _avg_pool(2, input, *options)
@@ -243,7 +244,7 @@ def _avg_pool(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Tensor:
-    check_axes(input, axes)
+    check_axes(input, axes, IndexError if axes == 2 and input.dim() < 3 else RuntimeError)
     averaging = Averaging(
         input_size=tuple(input.shape[-axes:]),
         size=per_axis(kernel_size, axes, "kernel_size", least=1),

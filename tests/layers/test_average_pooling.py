@@ -30,6 +30,7 @@ SLIDING = [
     _case(2, (2, 3, 4, 6)),
     _case(2, (2, 3, 4, 6), memory_format=torch.channels_last),
     _case(2, (2, 2, 5, 5), 3, stride=1),
+    _case(2, (2, 2, 5, 6), 3, stride=2),
     _case(2, (2, 2, 5, 6), 3, stride=2, padding=1),
     _case(2, (2, 2, 5, 6), (3, 2), stride=(1, 2), padding=(1, 0), count_include_pad=False),
     _case(2, (2, 2, 5, 6), 3, stride=2, ceil_mode=True),

@@ -11,6 +11,7 @@ def _sliding(d):
     name, pool = f"avg_pool{d}d", partial(layer, f"AvgPool{d}d")
     return [
         bad(f"{name}: too few axes", pool(2), plane(d),
+            error=IndexError if d == 2 else RuntimeError,
             value=str(plane(d)), fits=f"{d + 2} (batch)"),
         bad(f"{name}: too many axes", pool(2), plane(d, 1, 1, 2),
             value=str(plane(d, 1, 1, 2)), fits=f"{d + 1} (one sample)"),

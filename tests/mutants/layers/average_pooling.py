@@ -34,12 +34,12 @@ MUTANTS = [
     ),
     (
         "dL/dX: the channels are not moved back",
-        "return grad_input.movedim(-1, channels + 1) if channels_last else grad_input",
+        "return grad_input.movedim(-1, first) if channels_last else grad_input",
         "return grad_input",
     ),
     (
         "dL/dX: the layout of delta is lost",
-        "channels_last = shares.stride(channels) == 1 and not shares.is_contiguous()",
+        "channels_last = shares.stride(first - 1) == 1 and not shares.is_contiguous()",
         "channels_last = False",
     ),
     (
