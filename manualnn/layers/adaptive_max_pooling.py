@@ -155,6 +155,7 @@ class _HandDerivedAdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
     """The forward pass of the three layers below; all else is torch.nn's."""
 
     axes: int
+    output_size: Any  # an OutputSize; torch's annotation has a None that torch refuses
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Y, and the places of the maxima if ``return_indices``."""

@@ -39,7 +39,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -138,7 +138,7 @@ def adaptive_avg_pool_forward(input: Tensor, division: Division) -> Tensor:
     axes = len(division.input_size)
     if axes == 1:  # a view, which autograd would not let anybody change in place
         return nn.functional.adaptive_avg_pool1d(input, division.parts).clone()
-    pools = (nn.functional.adaptive_avg_pool2d, nn.functional.adaptive_avg_pool3d)
+    pools: Any = (nn.functional.adaptive_avg_pool2d, nn.functional.adaptive_avg_pool3d)
     return pools[axes - 2](input, division.parts)
 
 
@@ -311,7 +311,7 @@ def parts_per_axis(output_size: OutputSize, input: Tensor, axes: int) -> tuple[i
     if not isinstance(output_size, Sequence):
         parts = (index(output_size),) * axes
     elif len(output_size) == axes:
-        sizes = input.shape[-axes:] if axes > 1 else output_size
+        sizes: Any = input.shape[-axes:] if axes > 1 else output_size
         each = zip(output_size, sizes, strict=True)
         parts = tuple(size if part is None else index(part) for part, size in each)
     else:
@@ -328,6 +328,11 @@ class _HandDerivedAvgPool(nn.modules.pooling._AvgPoolNd):
     """The forward pass of AvgPool1d, AvgPool2d and AvgPool3d; all else is torch.nn's."""
 
     axes: int
+    kernel_size: Any  # a Size; torch's annotations differ with the axes
+    stride: Any
+    padding: Any
+    ceil_mode: bool
+    count_include_pad: bool
     divisor_override: int | None = None  # AvgPool1d has no such option
 
     def forward(self, input: Tensor) -> Tensor:
@@ -364,6 +369,7 @@ class _HandDerivedAdaptiveAvgPool(nn.modules.pooling._AdaptiveAvgPoolNd):
     """The forward pass of the three layers below; all else is torch.nn's."""
 
     axes: int
+    output_size: Any  # an OutputSize; torch's annotation has a None that torch refuses
 
     def forward(self, input: Tensor) -> Tensor:
         """The mean of every part."""

@@ -163,3 +163,9 @@ def test_the_gradient_is_the_adjoint_function(case, adjoint):
     y = case.modules()[0](x)
     (grad,) = torch.autograd.grad(y, x, torch.ones_like(y).requires_grad_(), create_graph=True)
     assert grad.grad_fn.name() == f"{adjoint.__name__}Backward"
+
+
+def test_the_stride_is_the_kernel_size_by_default():
+    x = torch.randn(2, 6, 6)
+    for pool in (manualnn.functional.avg_pool2d, torch.nn.functional.avg_pool2d):
+        assert pool(x, (2, 3)).shape == (2, 3, 2)

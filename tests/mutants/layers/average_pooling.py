@@ -1,6 +1,6 @@
 """Mutants of average pooling: what breaks, the old text, the new text."""
 
-KEYWORD = "average_pooling or AvgPool"
+KEYWORD = "average_pooling or AvgPool or avg_pool"
 MUTANTS = [
     (
         "padding forgotten",
