@@ -18,7 +18,23 @@ from manualnn.layers.activations import (
     softplus,
     tanh,
 )
+from manualnn.layers.adaptive_max_pooling import (
+    adaptive_max_pool1d,
+    adaptive_max_pool1d_with_indices,
+    adaptive_max_pool2d,
+    adaptive_max_pool2d_with_indices,
+    adaptive_max_pool3d,
+    adaptive_max_pool3d_with_indices,
+)
 from manualnn.layers.arithmetic import add, add_, mul
+from manualnn.layers.average_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+)
 from manualnn.layers.batchnorm import batch_norm
 from manualnn.layers.conv import conv1d, conv2d, conv3d
 from manualnn.layers.conv_transpose import conv_transpose1d, conv_transpose2d, conv_transpose3d
@@ -44,8 +60,20 @@ from manualnn.losses.mse import mse_loss
 from manualnn.losses.nll import nll_loss
 
 __all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
     "add",
     "add_",
+    "avg_pool1d",
+    "avg_pool2d",
+    "avg_pool3d",
     "batch_norm",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",

@@ -1,6 +1,8 @@
 """Every setting of every layer and loss, gathered from the tables of their families."""
 
 from tests.layers.test_activations import CASES as ACTIVATIONS
+from tests.layers.test_adaptive_max_pooling import CASES as ADAPTIVE_MAX_POOLING
+from tests.layers.test_average_pooling import CASES as AVERAGE_POOLING
 from tests.layers.test_batchnorm import CASES as BATCH_NORM
 from tests.layers.test_conv import CASES as CONV
 from tests.layers.test_conv_transpose import CASES as CONV_TRANSPOSE
@@ -26,6 +28,8 @@ CASES = [
     *CONV,
     *CONV_TRANSPOSE,
     *POOLING,
+    *ADAPTIVE_MAX_POOLING,
+    *AVERAGE_POOLING,
     *BATCH_NORM,
     *LAYER_NORM,
     *GROUP_NORM,

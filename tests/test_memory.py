@@ -90,8 +90,9 @@ def test_activations_keep_their_output_alone(module):
     assert [*map(_storage, kept)] == [_storage(output)]
 
 
-def test_flatten_keeps_nothing():
-    assert _kept(manualnn.Flatten(), [torch.randn(2, 3, 4, requires_grad=True)])[1] == []
+@pytest.mark.parametrize("name", ["Flatten", "AvgPool2d", "AdaptiveAvgPool2d"])
+def test_keeps_nothing(name):
+    assert _kept(_case_named(name).modules()[0], _case_named(name).tensors())[1] == []
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -134,7 +135,8 @@ def test_a_change_between_the_passes_is_noticed_or_does_not_matter(case):
             noticed += 1
         else:
             torch.testing.assert_close(actual, expected, rtol=0, atol=0)
-    assert bool(noticed) != case.name.startswith(("Dropout", "Flatten", "MaxPool"))
+    keeps_nothing_of_theirs = ("Adaptive", "AvgPool", "Dropout", "Flatten", "MaxPool")
+    assert bool(noticed) != case.name.startswith(keeps_nothing_of_theirs)
 
 
 OVERWRITABLE = [

@@ -18,14 +18,13 @@ Shapes: X (R, C, H, W), Y, m and delta (R, C, H', W'); one or three axes in plac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from manualnn.autograd import Function, apply, autocast_float32
-from manualnn.layers.average_pooling import OutputSize
+from manualnn.layers.average_pooling import OutputSize, parts_per_axis
 from manualnn.layers.geometry import Size, check_axes
 from manualnn.layers.pooling import (
     MaxPoolGatherFunction,
@@ -37,9 +36,9 @@ from manualnn.layers.pooling import (
 
 @dataclass(frozen=True)
 class Parts:
-    """How many parts each axis is divided into, H' and W'; None keeps an axis as it is."""
+    """How many parts each axis is divided into, H' and W'."""
 
-    count: int | None | tuple[int | None, ...]
+    count: tuple[int, ...]
 
 
 def adaptive_max_pool_forward(input: Tensor, parts: Parts) -> tuple[Tensor, Tensor]:
@@ -119,7 +118,7 @@ def _adaptive_max_pool(
     check_axes(input, axes)
     if axes == 3:  # as torch's autocast on a CPU
         (input,) = autocast_float32(input, devices=("cpu",))
-    parts = Parts(tuple(output_size) if isinstance(output_size, Sequence) else output_size)
+    parts = Parts(parts_per_axis(output_size, input, axes))
     one_sample = input.dim() == axes + 1
     batch = input.unsqueeze(0) if one_sample else input
     output, places = apply(AdaptiveMaxPoolFunction, batch, parts)
@@ -128,10 +127,35 @@ def _adaptive_max_pool(
     return (output, places.long()) if return_indices else output
 
 
+def adaptive_max_pool1d_with_indices(
+    input: Tensor, output_size: Size, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """:func:`adaptive_max_pool1d` with the places, whatever ``return_indices`` says."""
+    output, places = _adaptive_max_pool(1, input, output_size, return_indices=True)
+    return output, places
+
+
+def adaptive_max_pool2d_with_indices(
+    input: Tensor, output_size: OutputSize, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """:func:`adaptive_max_pool2d` with the places, whatever ``return_indices`` says."""
+    output, places = _adaptive_max_pool(2, input, output_size, return_indices=True)
+    return output, places
+
+
+def adaptive_max_pool3d_with_indices(
+    input: Tensor, output_size: OutputSize, return_indices: bool = False
+) -> tuple[Tensor, Tensor]:
+    """:func:`adaptive_max_pool3d` with the places, whatever ``return_indices`` says."""
+    output, places = _adaptive_max_pool(3, input, output_size, return_indices=True)
+    return output, places
+
+
 class _HandDerivedAdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
     """The forward pass of the three layers below; all else is torch.nn's."""
 
     axes: int
+    output_size: Any  # an OutputSize; torch's annotation has a None that torch refuses
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Y, and the places of the maxima if ``return_indices``."""

@@ -18,8 +18,14 @@ Every neuron of a window has the same share in Y, so with delta = dL/dY::
 
     dL/dX[r, c, h, w] = sum over the windows that hold (h, w) of delta[r, c, h', w'] / (n[h'] n[w'])
 
-Averaging is a linear map and this is its adjoint (linear_map.py); the rows of a window are its taps
-along H, each of weight 1 / n (taps.py).
+The sum is taken along one axis at a time. Row j of the windows lies at s h' + j - p, so the shares
+are added k times, s rows apart, each time one row further down; where the windows tile X, each
+share is only copied, k times.
+
+Equal parts tile X where H' divides H, as in global pooling (H' = 1). Where it does not, they are of
+two lengths, and a table says which rows each of them has (taps.py).
+
+Averaging is a linear map and spreading is its adjoint (linear_map.py); nothing is kept.
 
 The report has max-pooling only (section 4.2.5); the options are those of torch.nn.
 
@@ -29,9 +35,11 @@ and AvgPool3d; no R for one sample.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from operator import index
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +49,7 @@ from manualnn.layers.geometry import Size, check_axes, per_axis
 from manualnn.layers.linear_map import linear_map
 from manualnn.layers.taps import Taps, precise, taps_grad_input
 
-OutputSize: TypeAlias = "int | None | Sequence[int | None]"
+OutputSize: TypeAlias = "int | Sequence[int | None]"
 
 
 @dataclass(frozen=True)
@@ -59,60 +67,90 @@ class Averaging:
 
 @dataclass(frozen=True)
 class Division:
-    """The size of X, and in how many parts it is divided; None keeps an axis as it is."""
+    """The size of X, and in how many parts each axis is divided, H' and W'."""
 
     input_size: tuple[int, ...]
-    parts: int | None | tuple[int | None, ...]
+    parts: tuple[int, ...]
 
 
 def avg_pool_forward(input: Tensor, averaging: Averaging) -> Tensor:
     """Y, the mean of every window: (..., H, W) -> (..., H', W')."""
     a, axes = averaging, len(averaging.size)
     options = (a.size, a.stride, a.padding, a.ceil_mode, a.count_include_pad)
-    if axes == 1:
-        return nn.functional.avg_pool1d(input, *options)
+    if axes == 1:  # a view, which autograd would not let anybody change in place
+        return nn.functional.avg_pool1d(input, *options).clone()
     pool = nn.functional.avg_pool2d if axes == 2 else nn.functional.avg_pool3d
     return pool(input, *options, a.divisor)
 
 
 def avg_pool_grad_input(grad_output: Tensor, averaging: Averaging) -> Tensor:
-    """dL/dX, delta / (n n) in every place of its window: (..., H', W') -> (..., H, W)."""
-    axes = range(len(averaging.size))
-    grad_input = taps_grad_input(grad_output, [_windows(grad_output, averaging, a) for a in axes])
-    return grad_input if averaging.divisor is None else grad_input / averaging.divisor
+    """dL/dX, the share delta / (n n) in every place of its window: (..., H', W') -> (..., H, W)."""
+    shares, axes = grad_output / window_counts(grad_output, averaging), len(averaging.size)
+    first = shares.dim() - axes  # axis of the plane
+    channels_last = shares.stride(first - 1) == 1 and not shares.is_contiguous()
+    if channels_last:  # and so stays dL/dX
+        shares, first = shares.movedim(first - 1, -1), first - 1
+    for axis in reversed(range(axes)):
+        shares = spread(shares, first + axis, averaging, axis)
+    grad_input = shares.contiguous()
+    return grad_input.movedim(-1, first) if channels_last else grad_input
 
 
-def _windows(grad_output: Tensor, averaging: Averaging, axis: int) -> Taps:
-    """The rows of every window, s h' + j - p, with the weight 1 / n; 1 if n is overridden."""
+def window_counts(grad_output: Tensor, averaging: Averaging) -> Tensor | int:
+    """What each window's sum is divided by: n[h'] n[w'], (H', W'), or one number for all."""
+    if averaging.divisor is not None:
+        return averaging.divisor
+    if not averaging.ceil_mode and (averaging.count_include_pad or not any(averaging.padding)):
+        return math.prod(averaging.size)
+    counts = torch.ones((), dtype=torch.int64, device=grad_output.device)
+    for axis, size in enumerate(averaging.input_size):
+        padding, outputs = averaging.padding[axis], grad_output.shape[axis - len(averaging.size)]
+        starts = torch.arange(outputs, device=counts.device) * averaging.stride[axis] - padding
+        stops = (starts + averaging.size[axis]).clamp(max=size + padding)
+        if not averaging.count_include_pad:
+            starts, stops = starts.clamp(min=0), stops.clamp(max=size)
+        counts = counts.unsqueeze(-1) * (stops - starts)  # (H',), then (H', W')
+    return counts
+
+
+def spread(shares: Tensor, dim: int, averaging: Averaging, axis: int) -> Tensor:
+    """The sum at h of all shares h' whose window has h: (..., H', ...) -> (..., H, ...) at dim."""
     size, kernel = averaging.input_size[axis], averaging.size[axis]
     stride, padding = averaging.stride[axis], averaging.padding[axis]
-    outputs = grad_output.shape[axis - len(averaging.size)]
-    starts = torch.arange(outputs, device=grad_output.device) * stride - padding  # (H',)
-    rows = starts.unsqueeze(1) + torch.arange(kernel, device=grad_output.device)  # (H', k)
-    if averaging.divisor is not None:
-        counted = torch.ones_like(starts).unsqueeze(1)
-    elif averaging.count_include_pad:
-        counted = (rows < size + padding).sum(1, keepdim=True)
-    else:
-        counted = ((rows >= 0) & (rows < size)).sum(1, keepdim=True)
-    return Taps(size, rows, 1 / counted.to(precise(grad_output.dtype)))
+    shape, outputs = [*shares.shape], shares.shape[dim]
+    if kernel == stride and kernel * outputs == size and not padding:  # the windows tile X
+        shape.insert(dim + 1, kernel)
+        return shares.unsqueeze(dim + 1).expand(shape).flatten(dim, dim + 1)
+    shape[dim] = size
+    sums = shares.new_zeros(shape)
+    for j in range(kernel):
+        rows = range(j - padding, j - padding + outputs * stride, stride)  # row j of each window
+        inside = [i for i, row in enumerate(rows) if 0 <= row < size]
+        if inside:
+            reached = slice(rows[inside[0]], rows[inside[-1]] + 1, stride)
+            part = shares.narrow(dim, inside[0], len(inside))
+            sums[(slice(None),) * dim + (reached,)].add_(part)
+    return sums
 
 
 def adaptive_avg_pool_forward(input: Tensor, division: Division) -> Tensor:
     """Y, the mean of every part: (..., H, W) -> (..., H', W')."""
-    pools = (
-        nn.functional.adaptive_avg_pool1d,
-        nn.functional.adaptive_avg_pool2d,
-        nn.functional.adaptive_avg_pool3d,
-    )
-    return pools[len(division.input_size) - 1](input, division.parts)
+    axes = len(division.input_size)
+    if axes == 1:  # a view, which autograd would not let anybody change in place
+        return nn.functional.adaptive_avg_pool1d(input, division.parts).clone()
+    pools: Any = (nn.functional.adaptive_avg_pool2d, nn.functional.adaptive_avg_pool3d)
+    return pools[axes - 2](input, division.parts)
 
 
 def adaptive_avg_pool_grad_input(grad_output: Tensor, division: Division) -> Tensor:
     """dL/dX, delta / (n n) in every place of its part: (..., H', W') -> (..., H, W)."""
-    output_size = grad_output.shape[-len(division.input_size) :]
-    sizes = zip(division.input_size, output_size, strict=True)
-    return taps_grad_input(grad_output, [equal_parts(*both, grad_output) for both in sizes])
+    size = division.input_size
+    each = [*zip(size, grad_output.shape[-len(size) :], strict=True)]
+    if all(parts and h % parts == 0 for h, parts in each):
+        window = tuple(h // parts for h, parts in each)
+        tiling = Averaging(size, window, window, (0,) * len(size), False, True, None)
+        return avg_pool_grad_input(grad_output, tiling)
+    return taps_grad_input(grad_output, [equal_parts(*axis, grad_output) for axis in each])
 
 
 def equal_parts(size: int, count: int, like: Tensor) -> Taps:
@@ -176,6 +214,7 @@ def avg_pool2d(
 
     Raises:
         RuntimeError: if the shape or an option does not fit.
+        IndexError: if the input has too few axes.
     """
     options = (kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
     return _avg_pool(2, input, *options)
@@ -205,7 +244,7 @@ def _avg_pool(
     count_include_pad: bool,
     divisor_override: int | None,
 ) -> Tensor:
-    check_axes(input, axes)
+    check_axes(input, axes, IndexError if axes == 2 and input.dim() < 3 else RuntimeError)
     averaging = Averaging(
         input_size=tuple(input.shape[-axes:]),
         size=per_axis(kernel_size, axes, "kernel_size", least=1),
@@ -251,18 +290,53 @@ def adaptive_avg_pool3d(input: Tensor, output_size: OutputSize) -> Tensor:
 
 def _adaptive_avg_pool(axes: int, input: Tensor, output_size: OutputSize) -> Tensor:
     check_axes(input, axes)
-    parts = tuple(output_size) if isinstance(output_size, Sequence) else output_size
-    division = Division(tuple(input.shape[-axes:]), parts)
+    division = Division(tuple(input.shape[-axes:]), parts_per_axis(output_size, input, axes))
     return apply(AdaptiveAvgPoolFunction, _cast(input, axes), division)
+
+
+def parts_per_axis(output_size: OutputSize, input: Tensor, axes: int) -> tuple[int, ...]:
+    """In how many parts each axis is divided: 2 -> (2, 2), (1, None) -> (1, W) for two axes.
+
+    Args:
+        output_size: one number for all axes, or one for each; None, but not for a single axis,
+            keeps the input's size.
+        input: what is pooled, which gives that size.
+        axes: how many spatial axes there are.
+
+    Raises:
+        RuntimeError: if there are too few or too many numbers, or one is negative; too many for
+            the input itself are a ValueError, as in torch.
+        TypeError: if a number is not whole.
+    """
+    if not isinstance(output_size, Sequence):
+        parts = (index(output_size),) * axes
+    elif len(output_size) == axes:
+        sizes: Any = input.shape[-axes:] if axes > 1 else output_size
+        each = zip(output_size, sizes, strict=True)
+        parts = tuple(size if part is None else index(part) for part, size in each)
+    else:
+        error = ValueError if 1 < axes < input.dim() <= len(output_size) else RuntimeError
+        raise error(
+            f"expected output_size to be one number or {axes}, but got {tuple(output_size)}"
+        )
+    if min(parts) < 0:
+        raise RuntimeError(f"output_size must be at least 0, but got {parts}")
+    return parts
 
 
 class _HandDerivedAvgPool(nn.modules.pooling._AvgPoolNd):
     """The forward pass of AvgPool1d, AvgPool2d and AvgPool3d; all else is torch.nn's."""
 
     axes: int
+    kernel_size: Any  # a Size; torch's annotations differ with the axes
+    stride: Any
+    padding: Any
+    ceil_mode: bool
+    count_include_pad: bool
     divisor_override: int | None = None  # AvgPool1d has no such option
 
     def forward(self, input: Tensor) -> Tensor:
+        """The mean of every window."""
         options = (self.ceil_mode, self.count_include_pad, self.divisor_override)
         return _avg_pool(self.axes, input, self.kernel_size, self.stride, self.padding, *options)
 
@@ -274,7 +348,7 @@ class AvgPool1d(_HandDerivedAvgPool, nn.AvgPool1d):
 
 
 class AvgPool2d(_HandDerivedAvgPool, nn.AvgPool2d):
-    """:class:`torch.nn.AvgPool2d` with a hand-derived backward pass: (R, C, H, W) -> (R, C, H', W').
+    """:class:`torch.nn.AvgPool2d` with a hand-derived backward pass, over (R, C, H, W).
 
     Same arguments and errors as its twin.
 
@@ -295,8 +369,10 @@ class _HandDerivedAdaptiveAvgPool(nn.modules.pooling._AdaptiveAvgPoolNd):
     """The forward pass of the three layers below; all else is torch.nn's."""
 
     axes: int
+    output_size: Any  # an OutputSize; torch's annotation has a None that torch refuses
 
     def forward(self, input: Tensor) -> Tensor:
+        """The mean of every part."""
         return _adaptive_avg_pool(self.axes, input, self.output_size)
 
 

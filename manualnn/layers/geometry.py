@@ -33,18 +33,19 @@ def per_axis(size: Size, axes: int, name: str, least: int) -> tuple[int, ...]:
     return sizes if len(sizes) == axes else sizes * axes
 
 
-def check_axes(input: Tensor, axes: int) -> None:
+def check_axes(input: Tensor, axes: int, error: type[Exception] = RuntimeError) -> None:
     """Refuse an input that is neither a batch, (R, C, ...), nor one sample, (C, ...).
 
     Args:
         input: what a sliding layer was given.
         axes: how many spatial axes the layer has.
+        error: what to raise.
 
     Raises:
-        RuntimeError: if the input has another number of dimensions.
+        RuntimeError: or ``error``, if the input has another number of dimensions.
     """
     if input.dim() not in (axes + 1, axes + 2):
-        raise RuntimeError(
+        raise error(
             f"expected an input with {axes + 1} (one sample) or {axes + 2} (batch) dimensions, "
             f"but got {tuple(input.shape)}"
         )

@@ -1,10 +1,13 @@
 """Average pooling: its table of settings, and what is its own."""
 
 import itertools
+import math
 
 import pytest
 import torch
 
+import manualnn
+from manualnn.layers import average_pooling
 from manualnn.layers.average_pooling import AdaptiveAvgPoolAdjointFunction, AvgPoolAdjointFunction
 from tests.case import Case
 from tests.dense import assert_adjoint
@@ -27,11 +30,13 @@ SLIDING = [
     _case(2, (2, 3, 4, 6)),
     _case(2, (2, 3, 4, 6), memory_format=torch.channels_last),
     _case(2, (2, 2, 5, 5), 3, stride=1),
+    _case(2, (2, 2, 5, 6), 3, stride=2),
     _case(2, (2, 2, 5, 6), 3, stride=2, padding=1),
     _case(2, (2, 2, 5, 6), (3, 2), stride=(1, 2), padding=(1, 0), count_include_pad=False),
     _case(2, (2, 2, 5, 6), 3, stride=2, ceil_mode=True),
     _case(2, (1, 2, 6, 6), 3, stride=2, padding=1, ceil_mode=True),
     _case(2, (2, 5, 5), 2, stride=3, ceil_mode=True),
+    _case(2, (1, 2, 6, 3), 3, padding=1),
     _case(2, (1, 2, 4, 5), 3, stride=2, padding=1, divisor_override=7),
     _case(2, (1, 1, 4, 4), 2, divisor_override=-3, count_include_pad=False),
     _case(2, (0, 2, 4, 4)),
@@ -44,15 +49,15 @@ ADAPTIVE = [
     _adaptive(1, (2, 2, 6), 3),
     _adaptive(1, (2, 7), 3),
     _adaptive(1, (1, 2, 3), 5),
-    _adaptive(2, (2, 3, 4, 6), 1),
+    _adaptive(2, (2, 3, 4, 6), (2, 3)),
     _adaptive(2, (2, 3, 4, 6), (2, 3), memory_format=torch.channels_last),
+    _adaptive(2, (2, 3, 4, 6), 1),
     _adaptive(2, (2, 2, 5, 7), (3, 5)),
     _adaptive(2, (2, 5, 4), (None, 3)),
     _adaptive(2, (1, 2, 3, 2), (7, 1)),
     _adaptive(2, (0, 2, 4, 4), 3),
-    _adaptive(2, (1, 2, 4, 4), (2, 0)),
-    _adaptive(3, (1, 2, 4, 3, 2), 1),
     _adaptive(3, (2, 5, 2, 3), (3, None, 2)),
+    _adaptive(3, (1, 2, 4, 3, 2), 1),
 ]
 CASES = SLIDING + ADAPTIVE
 
@@ -63,69 +68,104 @@ def test_the_gradient_is_the_dense_transpose(case):
     assert_adjoint(module, x)
 
 
-def _spread(axes, x, windows, divisors):
-    """The gradient of <delta, Y> by literal loops: every neuron of a window gets an equal share.
-
-    ``windows`` has a list of (start, stop) for every axis, ``divisors`` what each is divided by.
-    """
-    size = [len(w) for w in windows]
-    delta = torch.randn(*x.shape[:-axes], *size, dtype=x.dtype)
-    grad = torch.zeros_like(x)
-    for output in itertools.product(*map(range, size)):
-        window = [range(*w[i]) for w, i in zip(windows, output, strict=True)]
-        divisor = 1
-        for each, i in zip(divisors, output, strict=True):
-            divisor *= each[i]
-        for place in itertools.product(*window):
-            grad[(..., *place)] += delta[(..., *output)] / divisor
-    return delta, grad
+def _sliding(size, outputs, kernel, stride, padding, count_include_pad):
+    """The places of X in every window along an axis, and what the window's sum is divided by."""
+    for start in range(-padding, outputs * stride - padding, stride):
+        window = range(start, min(start + kernel, size + padding))
+        places = [place for place in window if 0 <= place < size]
+        yield places, len(window) if count_include_pad else len(places)
 
 
-@pytest.mark.parametrize("case", SLIDING, ids=str)
+def _equal(size, parts):
+    """The places of X in every part of an axis, and their number."""
+    for part in range(parts):
+        places = range(part * size // parts, -(-(part + 1) * size // parts))
+        yield places, len(places)
+
+
+def _windows(module, size, outputs, axis):
+    if hasattr(module, "output_size"):
+        return [*_equal(size, outputs)]
+    options = (module.kernel_size, module.stride, module.padding)
+    options = (each if isinstance(each, int) else each[axis] for each in options)
+    return [*_sliding(size, outputs, *options, module.count_include_pad)]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_every_neuron_of_a_window_has_the_same_share(case):
-    module, (x,) = case.modules()[1], case.tensors()
-    axes = int(case.name[-2])
-    y, windows, divisors = module(x), [], []
-    for axis in range(-axes, 0):
-        k, s, p = (
-            v if isinstance(v, int) else v[axis]
-            for v in (module.kernel_size, module.stride, module.padding)
-        )
-        size, w, n = x.shape[axis], [], []
-        for i in range(y.shape[axis]):
-            start, stop = s * i - p, s * i - p + k
-            w.append((max(start, 0), min(stop, size)))
-            n.append(min(stop, size + p) - start if module.count_include_pad else w[i][1] - w[i][0])
-        windows.append(w)
-        divisors.append(n)
-    override = case.options.get("divisor_override")
-    if override is not None:
-        divisors = [[1] * len(n) for n in divisors]
-        divisors[0] = [override] * len(divisors[0])
-    delta, expected = _spread(axes, x, windows, divisors)
+    """The mean and its gradient, window by window and neuron by neuron."""
+    module, (x,) = case.modules()[0], case.tensors()
+    y = module(x)
+    delta = torch.randn_like(y)
+    axes = range(-int(case.name[-2]), 0)
+    windows = [_windows(module, x.shape[axis], y.shape[axis], axis) for axis in axes]
+    mean, grad = torch.zeros_like(y), torch.zeros_like(x)
+    for output in itertools.product(*(range(y.shape[axis]) for axis in axes)):
+        window = [along[i] for along, i in zip(windows, output, strict=True)]
+        places, counts = zip(*window, strict=True)
+        divisor = getattr(module, "divisor_override", None) or math.prod(counts)
+        for place in itertools.product(*places):
+            mean[(..., *output)] += x.detach()[(..., *place)] / divisor
+            grad[(..., *place)] += delta[(..., *output)] / divisor
+    torch.testing.assert_close(y, mean)
+    torch.testing.assert_close(torch.autograd.grad(y, x, delta)[0], grad)
+
+
+def test_the_gradient_has_the_layout_of_the_cotangent():
+    x = torch.randn(2, 3, 6, 6, requires_grad=True)
+    layers = manualnn.AvgPool2d(2), manualnn.AvgPool2d(3, 1, 1), manualnn.AdaptiveAvgPool2d(3)
+    for layer in layers:
+        for memory_format in (torch.contiguous_format, torch.channels_last):
+            y = layer(x)
+            delta = torch.randn_like(y).contiguous(memory_format=memory_format)
+            (grad,) = torch.autograd.grad(y, x, delta)
+            assert grad.is_contiguous(memory_format=memory_format)
+
+
+@pytest.mark.parametrize("output_size", [1, 2, (1, 3)])
+def test_equal_parts_of_one_length_need_no_table(output_size, monkeypatch):
+    monkeypatch.delattr(average_pooling, "taps_grad_input")
+    x = torch.randn(2, 3, 4, 6, requires_grad=True)
+    manualnn.AdaptiveAvgPool2d(output_size)(x).sum().backward()
+    count = manualnn.AdaptiveAvgPool2d(output_size)(x)[0, 0].numel() / 24
+    torch.testing.assert_close(x.grad, torch.full_like(x, count))
+
+
+@pytest.mark.parametrize("name", ["AdaptiveAvgPool2d", "AdaptiveMaxPool2d"])
+def test_no_parts_have_no_gradient(name):
+    """torch makes this output too, and refuses to go back."""
+    x = torch.randn(1, 2, 4, 4, requires_grad=True)
+    y = getattr(manualnn, name)((2, 0))(x)
+    assert y.shape == (1, 2, 2, 0)
+    y.sum().backward()
+    assert x.grad.count_nonzero() == 0
+
+
+def test_a_global_mean_runs_no_loop():
+    """However large the plane is, its gradient is one division and one copy for each axis."""
+    counts = []
+    for size in (8, 64):
+        x = torch.ones(1, 1, size, size, requires_grad=True)
+        y = manualnn.functional.adaptive_avg_pool2d(x, 1)
+        with torch.profiler.profile() as profile:
+            y.backward()
+        counts.append(len(profile.events()))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize(
+    ("case", "adjoint"),
+    [(SLIDING[0], AvgPoolAdjointFunction), (ADAPTIVE[0], AdaptiveAvgPoolAdjointFunction)],
+    ids=str,
+)
+def test_the_gradient_is_the_adjoint_function(case, adjoint):
+    (x,) = case.tensors()
     y = case.modules()[0](x)
-    torch.testing.assert_close(torch.autograd.grad(y, x, delta)[0], expected)
+    (grad,) = torch.autograd.grad(y, x, torch.ones_like(y).requires_grad_(), create_graph=True)
+    assert grad.grad_fn.name() == f"{adjoint.__name__}Backward"
 
 
-@pytest.mark.parametrize("case", ADAPTIVE, ids=str)
-def test_every_neuron_of_a_part_has_the_same_share(case):
-    (x,), y = case.tensors(), case.modules()[0](case.tensors()[0])
-    axes, windows = int(case.name[-2]), []
-    for axis in range(-axes, 0):
-        h, n = x.shape[axis], y.shape[axis]
-        windows.append([(i * h // n, ((i + 1) * h + n - 1) // n) for i in range(n)])
-    divisors = [[stop - start for start, stop in each] for each in windows]
-    delta, expected = _spread(axes, x, windows, divisors)
-    y = case.modules()[0](x)
-    torch.testing.assert_close(torch.autograd.grad(y, x, delta)[0], expected)
-
-
-def test_the_graph_has_the_maps_and_their_adjoints_names():
-    for case, adjoint in (
-        (SLIDING[0], AvgPoolAdjointFunction),
-        (ADAPTIVE[0], AdaptiveAvgPoolAdjointFunction),
-    ):
-        (x,) = case.tensors()
-        y = case.modules()[0](x)
-        (grad,) = torch.autograd.grad(y, x, torch.ones_like(y).requires_grad_(), create_graph=True)
-        assert grad.grad_fn.name() == f"{adjoint.__name__}Backward"
+def test_the_stride_is_the_kernel_size_by_default():
+    x = torch.randn(2, 6, 6)
+    for pool in (manualnn.functional.avg_pool2d, torch.nn.functional.avg_pool2d):
+        assert pool(x, (2, 3)).shape == (2, 3, 2)
