@@ -20,11 +20,8 @@ from manualnn.layers.activations import (
 )
 from manualnn.layers.adaptive_max_pooling import (
     adaptive_max_pool1d,
-    adaptive_max_pool1d_with_indices,
     adaptive_max_pool2d,
-    adaptive_max_pool2d_with_indices,
     adaptive_max_pool3d,
-    adaptive_max_pool3d_with_indices,
 )
 from manualnn.layers.arithmetic import add, add_, mul
 from manualnn.layers.average_pooling import (
@@ -64,11 +61,8 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
-    "adaptive_max_pool1d_with_indices",
     "adaptive_max_pool2d",
-    "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
-    "adaptive_max_pool3d_with_indices",
     "add",
     "add_",
     "avg_pool1d",

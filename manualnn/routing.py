@@ -58,6 +58,9 @@ def _routes() -> dict[Callable[..., Any], Callable[..., Any]]:
     for name in functional.__all__:
         if hasattr(torch.nn.functional, name):
             table[getattr(torch.nn.functional, name)] = getattr(functional, name)
+        with_indices = getattr(torch.nn.functional, f"{name}_with_indices", None)
+        if with_indices:  # what pooling becomes where return_indices is True
+            table[with_indices] = _with_indices(getattr(functional, name))
     for name in set(SAME_ARGUMENTS) & set(functional.__all__):
         for namespace in (torch, torch.Tensor):
             if hasattr(namespace, name):
@@ -67,6 +70,10 @@ def _routes() -> dict[Callable[..., Any], Callable[..., Any]]:
     table[torch.softmax] = table[torch.Tensor.softmax] = _softmax
     table[torch.log_softmax] = table[torch.Tensor.log_softmax] = _log_softmax
     return table
+
+
+def _with_indices(pool: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: pool(*args, **{**kwargs, "return_indices": True})
 
 
 def _relu_(input: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from torch import nn
 
 import manualnn
 from tests.refused.activations import REFUSED as ACTIVATIONS
+from tests.refused.average_pooling import REFUSED as AVERAGE_POOLING
 from tests.refused.batchnorm import REFUSED as BATCH_NORM
 from tests.refused.conv import REFUSED as CONV
 from tests.refused.conv_transpose import REFUSED as CONV_TRANSPOSE
@@ -27,6 +28,7 @@ REFUSED = [
     *CONV,
     *CONV_TRANSPOSE,
     *MAX_POOLING,
+    *AVERAGE_POOLING,
     *BATCH_NORM,
     *NORMALISATION,
     *ACTIVATIONS,

@@ -29,8 +29,10 @@ LED = {  # a call, and the Function that it is led to
     "F.softmax(x, 0)": (lambda x: F.softmax(x, 0), "SoftmaxFunction"),
     "torch.softmax(x, 0)": (lambda x: torch.softmax(x, 0), "SoftmaxFunction"),
     "x.log_softmax(0)": (lambda x: x.log_softmax(0), "LogSoftmaxFunction"),
+    "F.max_pool1d(x, 2, return_indices=True)": (
+        lambda x: F.max_pool1d(x[None], 2, return_indices=True)[0], "MaxPoolFunction"),
     "F.mse_loss(x, y)": (lambda x: F.mse_loss(x, torch.zeros(4)), "MSEFunction"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(("call", "function"), LED.values(), ids=LED.keys())

@@ -127,30 +127,6 @@ def _adaptive_max_pool(
     return (output, places.long()) if return_indices else output
 
 
-def adaptive_max_pool1d_with_indices(
-    input: Tensor, output_size: Size, return_indices: bool = False
-) -> tuple[Tensor, Tensor]:
-    """:func:`adaptive_max_pool1d` with the places, whatever ``return_indices`` says."""
-    output, places = _adaptive_max_pool(1, input, output_size, return_indices=True)
-    return output, places
-
-
-def adaptive_max_pool2d_with_indices(
-    input: Tensor, output_size: OutputSize, return_indices: bool = False
-) -> tuple[Tensor, Tensor]:
-    """:func:`adaptive_max_pool2d` with the places, whatever ``return_indices`` says."""
-    output, places = _adaptive_max_pool(2, input, output_size, return_indices=True)
-    return output, places
-
-
-def adaptive_max_pool3d_with_indices(
-    input: Tensor, output_size: OutputSize, return_indices: bool = False
-) -> tuple[Tensor, Tensor]:
-    """:func:`adaptive_max_pool3d` with the places, whatever ``return_indices`` says."""
-    output, places = _adaptive_max_pool(3, input, output_size, return_indices=True)
-    return output, places
-
-
 class _HandDerivedAdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
     """The forward pass of the three layers below; all else is torch.nn's."""
 
