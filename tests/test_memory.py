@@ -134,7 +134,7 @@ def test_a_change_between_the_passes_is_noticed_or_does_not_matter(case):
             noticed += 1
         else:
             torch.testing.assert_close(actual, expected, rtol=0, atol=0)
-    assert bool(noticed) != case.name.startswith(("Dropout", "Flatten", "MaxPool"))
+    assert bool(noticed) != case.name.startswith(("Dropout", "Flatten", "MaxPool", "Upsampl"))
 
 
 OVERWRITABLE = [
