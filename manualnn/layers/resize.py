@@ -81,7 +81,7 @@ class Resizing:
     def is_whole(self) -> bool:
         """Whether what was given as scale_factor, if it was, are whole numbers."""
         given = self.scale_factor if isinstance(self.scale_factor, tuple) else (self.scale_factor,)
-        return all(scale is None or scale % 1 == 0 for scale in given)
+        return all(scale is None or float(scale) % 1 == 0 for scale in given)
 
     def transposed(self) -> Resizing:
         """The same for planes whose rows are the columns of these."""

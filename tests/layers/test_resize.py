@@ -261,17 +261,31 @@ def test_the_gradient_is_that_of_the_forward_pass_where_torch_has_another(shape,
         assert_adjoint(partial(nn.functional.interpolate, **options), x)
 
 
-@pytest.mark.parametrize("mode", ["nearest", "nearest-exact"])
-@pytest.mark.parametrize("scale_factor", [(1.0, 2.05), (1.0, 2.3), (1.0, 41.0)])
-def test_the_gradient_does_not_depend_on_the_memory_format(mode, scale_factor):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("scale_factor", [2.01, 2.3, 41.0])
+def test_the_gradient_does_not_depend_on_the_memory_format(scale_factor, dtype):
     found = []
     for memory_format in (torch.contiguous_format, torch.channels_last):
-        x = _input(1, 4, 2, 64).detach().contiguous(memory_format=memory_format).requires_grad_()
-        y = interpolate(x, scale_factor=scale_factor, mode=mode)
-        delta = torch.linspace(-1, 1, y.numel(), dtype=x.dtype).reshape(y.shape)
+        x = _input(1, 4, 2, 64, dtype=dtype).detach().contiguous(memory_format=memory_format)
+        x.requires_grad_()
+        y = interpolate(x, scale_factor=(1.0, scale_factor))
+        delta = torch.arange(y.numel(), dtype=dtype).reshape(y.shape)
         found.append([y, *torch.autograd.grad(y, x, delta)])
-        torch.testing.assert_close((y.detach() * delta).sum(), (x.detach() * found[-1][1]).sum())
     torch.testing.assert_close(*found)
+
+
+@pytest.mark.parametrize("bad", [float("inf"), float("nan")])
+@pytest.mark.parametrize(("mode", "size"), [("bicubic", (3, 4)), ("bilinear", (3, 6))])
+def test_what_keeps_its_size_spreads_no_bad_numbers(mode, size, bad):
+    found = []
+    for function in (interpolate, nn.functional.interpolate):
+        x = _input(1, 1, 3, 4)
+        y = function(x, size, mode=mode)
+        delta = torch.ones_like(y)
+        delta.view(-1)[1] = bad
+        found.append(torch.autograd.grad(y, x, delta)[0])
+    torch.testing.assert_close(*found, equal_nan=True)
+    assert found[0].narrow(2, 1, 2).isfinite().all()
 
 
 def test_resizing_keeps_nothing_and_names_its_adjoint():
