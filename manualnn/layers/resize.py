@@ -139,7 +139,10 @@ def resize_forward(input: Tensor, resizing: Resizing) -> Tensor:
     )
     if resizing.antialias and output.shape[2] > 1 == output.shape[3]:
         # torch 2.15 gives every place of a column the value of the first; a row it resizes well
-        return resize_forward(input.transpose(2, 3), resizing.transposed()).transpose(2, 3)
+        output = resize_forward(input.transpose(2, 3), resizing.transposed())
+        return output.transpose(2, 3).clone()
+    if resizing.mode == "area" and input.dim() == 3:
+        return output.clone()  # a view, which autograd would not let anybody change in place
     return output
 
 
