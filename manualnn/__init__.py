@@ -56,6 +56,7 @@ from manualnn.layers.layernorm import LayerNorm
 from manualnn.layers.linear import Linear
 from manualnn.layers.local_response_norm import LocalResponseNorm
 from manualnn.layers.pooling import MaxPool1d, MaxPool2d, MaxPool3d
+from manualnn.layers.resize import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 from manualnn.layers.softmax import LogSoftmax, Softmax
 from manualnn.losses.binary_cross_entropy import BCELoss, BCEWithLogitsLoss
 from manualnn.losses.cross_entropy import CrossEntropyLoss
@@ -128,6 +129,9 @@ __all__ = [
     "Softplus",
     "SyncBatchNorm",
     "Tanh",
+    "Upsample",
+    "UpsamplingBilinear2d",
+    "UpsamplingNearest2d",
     "convert",
     "coverage",
     "functional",

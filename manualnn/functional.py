@@ -45,6 +45,7 @@ from manualnn.layers.layernorm import layer_norm
 from manualnn.layers.linear import linear
 from manualnn.layers.local_response_norm import local_response_norm
 from manualnn.layers.pooling import max_pool1d, max_pool2d, max_pool3d
+from manualnn.layers.resize import interpolate
 from manualnn.layers.softmax import log_softmax, softmax
 from manualnn.losses.binary_cross_entropy import (
     binary_cross_entropy,
@@ -93,6 +94,7 @@ __all__ = [
     "hardtanh",
     "huber_loss",
     "instance_norm",
+    "interpolate",
     "kl_div",
     "l1_loss",
     "layer_norm",

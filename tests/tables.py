@@ -15,6 +15,7 @@ from tests.layers.test_layernorm import CASES as LAYER_NORM
 from tests.layers.test_linear import CASES as LINEAR
 from tests.layers.test_local_response_norm import CASES as LOCAL_RESPONSE_NORM
 from tests.layers.test_pooling import CASES as POOLING
+from tests.layers.test_resize import CASES as RESIZE
 from tests.layers.test_softmax import CASES as SOFTMAX
 from tests.losses.test_binary_cross_entropy import CASES as BINARY_CROSS_ENTROPY
 from tests.losses.test_cross_entropy import CASES as CROSS_ENTROPY
@@ -40,6 +41,7 @@ CASES = [
     *EMBEDDING,
     *FLATTEN,
     *SOFTMAX,
+    *RESIZE,
     *MSE,
     *L1,
     *CROSS_ENTROPY,

@@ -21,6 +21,7 @@ from tests.refused.losses_of_elements import REFUSED as LOSSES_OF_ELEMENTS
 from tests.refused.max_pooling import REFUSED as MAX_POOLING
 from tests.refused.nll import REFUSED as NLL
 from tests.refused.normalisation import REFUSED as NORMALISATION
+from tests.refused.resize import REFUSED as RESIZE
 from tests.refused.softmax import REFUSED as SOFTMAX
 
 REFUSED = [
@@ -29,6 +30,7 @@ REFUSED = [
     *CONV_TRANSPOSE,
     *MAX_POOLING,
     *AVERAGE_POOLING,
+    *RESIZE,
     *BATCH_NORM,
     *NORMALISATION,
     *ACTIVATIONS,

@@ -21,7 +21,10 @@ to places inside of X, whose weights it makes add up to one; its cubic kernel ha
 
     Y[i] = sum_j f((j - x[i]) / q) X[j] / sum_j f((j - x[i]) / q),      |j - x[i]| < q r
 
-Nearest copies one X[j], and area is adaptive average pooling (average_pooling.py).
+Nearest copies one place, and area is adaptive average pooling (average_pooling.py)::
+
+    nearest         Y[i] = X[floor(H / H' i)]
+    nearest-exact   Y[i] = X[floor(H / H' (i + 1/2))]
 
 In every mode Y is a linear map of X, whose adjoint hands delta = dL/dY back to the places that it
 came from, with the same weights (taps.py)::
@@ -37,8 +40,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -49,6 +53,7 @@ from manualnn.layers.geometry import Size
 from manualnn.layers.linear_map import linear_map
 from manualnn.layers.taps import Taps, precise, taps_grad_input
 
+Kernel: TypeAlias = "Callable[[Tensor], Tensor]"
 Scale: TypeAlias = "float | Sequence[float]"
 
 
@@ -64,14 +69,32 @@ class Resizing:
     recompute_scale_factor: bool | None
     antialias: bool
 
-    def steps(self, output_size: Sequence[int]) -> list[float]:
-        """What a step of one in Y is in X, axis by axis: H / H', or 1 / scale_factor."""
-        scale, sizes = self.scale_factor, zip(self.input_size, output_size, strict=True)
+    def step(self, axis: int, outputs: int) -> float:
+        """What a step of one in Y is in X, along an axis: H / H', or 1 / scale_factor."""
+        size, scale = self.input_size[axis], self.scale_factor
         if self.align_corners:
-            return [(h - 1) / (h_out - 1) if h_out > 1 else 0.0 for h, h_out in sizes]
+            return (size - 1) / (outputs - 1) if outputs > 1 else 0.0
         if scale is None or self.recompute_scale_factor:
-            return [h / h_out for h, h_out in sizes]
-        return [1 / s for s in (scale if isinstance(scale, tuple) else [scale] * len(output_size))]
+            return size / outputs
+        return 1 / (scale[axis] if isinstance(scale, tuple) else scale)
+
+    def is_whole(self) -> bool:
+        """Whether what was given as scale_factor, if it was, are whole numbers."""
+        given = self.scale_factor if isinstance(self.scale_factor, tuple) else (self.scale_factor,)
+        return all(scale is None or float(scale) % 1 == 0 for scale in given)
+
+    def transposed(self) -> Resizing:
+        """The same for planes whose rows are the columns of these."""
+        size = self.size[::-1] if isinstance(self.size, tuple) else self.size
+        scale = self.scale_factor
+        scale = scale[::-1] if isinstance(scale, tuple) else scale
+        return replace(self, input_size=self.input_size[::-1], size=size, scale_factor=scale)
+
+    def copies(self, output_size: Sequence[int]) -> bool:
+        """Whether x[i] = i along every axis."""
+        return self.input_size == tuple(output_size) and all(
+            size == 1 or self.step(axis, size) == 1 for axis, size in enumerate(output_size)
+        )
 
 
 def linear_kernel(distance: Tensor) -> Tensor:
@@ -90,21 +113,22 @@ def lanczos_kernel(distance: Tensor) -> Tensor:
     return torch.sinc(distance) * torch.sinc(distance / 3)
 
 
-# mode: f and r
-KERNELS: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
-    "linear": (linear_kernel, 1),
-    "bilinear": (linear_kernel, 1),
-    "trilinear": (linear_kernel, 1),
-    "bicubic": (lambda distance: cubic_kernel(distance, -0.75), 2),
-    "antialiased bilinear": (linear_kernel, 1),
-    "antialiased bicubic": (lambda distance: cubic_kernel(distance, -0.5), 2),
-    "antialiased lanczos": (lanczos_kernel, 3),
+NEAREST = ("nearest", "nearest-exact")
+# f and r
+LINEAR: tuple[Kernel, int] = linear_kernel, 1
+CUBIC: tuple[Kernel, int] = partial(cubic_kernel, a=-0.75), 2
+ANTIALIASED: dict[str, tuple[Kernel, int]] = {
+    "bilinear": LINEAR,
+    "bicubic": (partial(cubic_kernel, a=-0.5), 2),
+    "lanczos": (lanczos_kernel, 3),
 }
 
 
 def resize_forward(input: Tensor, resizing: Resizing) -> Tensor:
     """Y[i] = sum_j f(j - x[i]) X[j] along every axis: (R, C, H, W) -> (R, C, H', W')."""
-    return nn.functional.interpolate(
+    if resizing.mode in NEAREST and (input.dtype == torch.float64 or not resizing.is_whole()):
+        input = input.contiguous()  # torch rounds x[i] in a way of its own for channels_last
+    output = nn.functional.interpolate(
         input,
         resizing.size,
         resizing.scale_factor,
@@ -113,34 +137,62 @@ def resize_forward(input: Tensor, resizing: Resizing) -> Tensor:
         resizing.recompute_scale_factor,
         antialias=resizing.antialias,
     )
+    if resizing.antialias and output.shape[2] > 1 == output.shape[3]:
+        # torch 2.15 gives every place of a column the value of the first; a row it resizes well
+        output = resize_forward(input.transpose(2, 3), resizing.transposed())
+        return output.transpose(2, 3).clone()
+    if resizing.mode == "area" and input.dim() == 3:
+        return output.clone()  # a view, which autograd would not let anybody change in place
+    return output
 
 
 def resize_grad_input(grad_output: Tensor, resizing: Resizing) -> Tensor:
     """dL/dX[j] = sum_i f(j - x[i]) delta[i]: (R, C, H', W') -> (R, C, H, W)."""
     output_size = grad_output.shape[2:]
-    each = zip(resizing.input_size, output_size, resizing.steps(output_size), strict=True)
-    return taps_grad_input(grad_output, [_taps(*axis, resizing, grad_output) for axis in each])
+    if resizing.mode == "bicubic" and not resizing.antialias and resizing.copies(output_size):
+        return grad_output.clone()  # as torch does, before 0 * inf makes nan of its neighbours
+    axes = range(len(output_size))
+    return taps_grad_input(grad_output, [_taps(grad_output, resizing, axis) for axis in axes])
 
 
-def _taps(size: int, outputs: int, step: float, resizing: Resizing, like: Tensor) -> Taps:
+def _taps(grad_output: Tensor, resizing: Resizing, axis: int) -> Taps:
     """Which places along an axis each output is made of."""
+    size, outputs = resizing.input_size[axis], grad_output.shape[2 + axis]
     if resizing.mode == "area":
-        return equal_parts(size, outputs, like)
-    if resizing.mode in ("nearest", "nearest-exact"):
-        return nearest(size, outputs, step, resizing, like)
-    i = torch.arange(outputs, dtype=precise(like.dtype), device=like.device)
+        return equal_parts(size, outputs, grad_output)
+    if resizing.mode in NEAREST:
+        return nearest(grad_output, resizing, axis)
+    step = resizing.step(axis, outputs)
+    i = torch.arange(outputs, dtype=precise(grad_output.dtype), device=grad_output.device)
     if resizing.antialias:
-        kernel = KERNELS[f"antialiased {resizing.mode}"]
-        return antialiased(size, step * (i + 0.5) - 0.5, step, *kernel)
+        return antialiased(size, step * (i + 0.5), step, *ANTIALIASED[resizing.mode])
     centres = step * i if resizing.align_corners else step * (i + 0.5) - 0.5
-    if resizing.mode != "bicubic":
-        centres = i if size == outputs else centres.clamp(min=0)
-    return interpolated(size, centres, *KERNELS[resizing.mode])
+    if resizing.mode == "bicubic":
+        return interpolated(size, centres, *CUBIC)
+    if size == outputs:
+        return unmoved(i)
+    return interpolated(size, centres.clamp(min=0), *LINEAR)
 
 
-def interpolated(
-    size: int, centres: Tensor, kernel: Callable[[Tensor], Tensor], reach: int
-) -> Taps:
+def nearest(grad_output: Tensor, resizing: Resizing, axis: int) -> Taps:
+    """The one place that each output copies, found by resizing the places themselves: (H', 1)."""
+    size, outputs = resizing.input_size, grad_output.shape[2 + axis]
+    places = torch.arange(
+        size[axis], dtype=precise(grad_output.dtype), device=grad_output.device
+    ).reshape(-1, *(1,) * (len(size) - 1 - axis))  # (H, 1)
+    copied = resize_forward(places.expand(1, 1, *size), resizing)  # (1, 1, H', W')
+    copied = copied.movedim(2 + axis, 0).reshape(outputs, -1).narrow(1, 0, 1)
+    return Taps(size[axis], copied.long(), None)
+
+
+def unmoved(places: Tensor) -> Taps:
+    """Linear interpolation where x[i] = i: torch takes 1 X[i] + 0 X[i]: (H',) -> (H', 2)."""
+    size = len(places)
+    weights = (1 - torch.arange(2, device=places.device)).to(places.dtype).expand(size, 2)
+    return Taps(size, places.long().unsqueeze(1).expand(size, 2), weights)
+
+
+def interpolated(size: int, centres: Tensor, kernel: Kernel, reach: int) -> Taps:
     """The places within r of x[i], with the weights f(j - x[i]): (H',) -> (H', 2 r)."""
     around = torch.arange(1 - reach, 1 + reach, device=centres.device)
     places = centres.floor().unsqueeze(1) + around
@@ -148,34 +200,22 @@ def interpolated(
     return Taps(size, places.long().clamp(0, size - 1), weights)
 
 
-def antialiased(
-    size: int, centres: Tensor, step: float, kernel: Callable[[Tensor], Tensor], reach: int
-) -> Taps:
-    """The places in X within q r of x[i], with f((j - x[i]) / q) made to add up to one."""
+def antialiased(size: int, centres: Tensor, step: float, kernel: Kernel, reach: int) -> Taps:
+    """The places in X within q r of x[i], with f((j - x[i]) / q) made to add up to one.
+
+    Here x[i] is counted from the outer edge of X, which puts the centre of place j at j + 1/2.
+    """
     stretch = max(1.0, step)
     radius = reach * stretch
-    first = (centres - radius + 1).floor().clamp(min=0)  # (H',)
-    last = (centres + radius + 1).floor().clamp(max=size) - 1
-    places = first.unsqueeze(1) + torch.arange(2 * math.ceil(radius) + 1, device=centres.device)
-    weights = kernel((places - centres.unsqueeze(1)) / stretch)
-    beyond = places > last.unsqueeze(1)
+    first = (centres - radius + 0.5).floor().clamp(min=0)  # (H',)
+    stop = (centres + radius + 0.5).floor().clamp(max=size)
+    onwards = torch.arange(2 * math.ceil(radius) + 1, device=centres.device)
+    places = first.unsqueeze(1) + onwards  # (H', K)
+    beyond = places >= stop.unsqueeze(1)
+    weights = kernel((onwards + (first - centres).unsqueeze(1) + 0.5) * (1 / stretch))
     weights = weights.masked_fill(beyond, 0)
     weights = weights / weights.sum(1, keepdim=True)
     return Taps(size, places.long().masked_fill(beyond, size), weights)
-
-
-def nearest(size: int, outputs: int, step: float, resizing: Resizing, like: Tensor) -> Taps:
-    """The one place that each output copies, found by copying the places themselves: (H', 1)."""
-    places = torch.arange(size, dtype=torch.float64, device=like.device)
-    given = resizing.scale_factor is not None and not resizing.recompute_scale_factor
-    copied = nn.functional.interpolate(
-        places[None, None],
-        None if given else outputs,
-        1 / step if given else None,
-        resizing.mode,
-    )
-    weights = torch.ones(outputs, 1, dtype=precise(like.dtype), device=like.device)
-    return Taps(size, copied.reshape(outputs, 1).long(), weights)
 
 
 ResizeFunction, ResizeAdjointFunction = linear_map("Resize", resize_forward, resize_grad_input)
@@ -211,8 +251,8 @@ def interpolate(
     """
     resizing = Resizing(
         tuple(input.shape[2:]),
-        tuple(size) if isinstance(size, Sequence) else size,
-        tuple(scale_factor) if isinstance(scale_factor, Sequence) else scale_factor,
+        _frozen(size),
+        _frozen(scale_factor),
         mode,
         align_corners,
         recompute_scale_factor,
@@ -223,6 +263,11 @@ def interpolate(
     elif mode != "lanczos":
         (input,) = autocast_float32(input, devices=("cuda",))
     return apply(ResizeFunction, input, resizing)
+
+
+def _frozen(option: Any) -> Any:
+    """A list made a tuple, for a frozen dataclass to hold."""
+    return tuple(option) if isinstance(option, list) else option
 
 
 class Upsample(nn.Upsample):

@@ -33,17 +33,17 @@ class Taps:
     Attributes:
         size: of the input along the axis, H.
         places: m, (H', K) integers; a place outside 0 ... H - 1 counts for nothing.
-        weights: w, (H', K) or (H', 1).
+        weights: w, (H', K); (H', 1) if an output takes as much from all; None for 1 from all.
     """
 
     size: int
     places: Tensor
-    weights: Tensor
+    weights: Tensor | None
 
 
 def taps_grad_input(grad_output: Tensor, taps: Sequence[Taps]) -> Tensor:
     """dL/dX, one of ``taps`` for each of the last axes: (..., H', W') -> (..., H, W)."""
-    grad_input = grad_output
+    grad_input = grad_output.to(precise(grad_output.dtype))
     for axis, along in enumerate(taps, start=-len(taps)):
         grad_input = _taps_grad_input(grad_input, along, axis)
     return grad_input.to(grad_output.dtype).contiguous()
@@ -51,14 +51,17 @@ def taps_grad_input(grad_output: Tensor, taps: Sequence[Taps]) -> Tensor:
 
 def _taps_grad_input(grad_output: Tensor, taps: Taps, axis: int) -> Tensor:
     """dL/dX[j] = sum of w delta over the taps at j: (..., H', ...) -> (..., H, ...)."""
-    delta = grad_output.movedim(axis, 0).unsqueeze(1)  # (H', 1, ...)
-    weights = taps.weights.reshape(*taps.weights.shape, *(1,) * (delta.dim() - 2))
-    shares = (weights * delta).expand(*taps.places.shape, *delta.shape[2:])  # (H', K, ...)
     outside = (taps.places < 0) | (taps.places >= taps.size)
     places = taps.places.masked_fill(outside, taps.size)  # one place more, to be cut off again
-    grad_input = shares.new_zeros(taps.size + 1, *shares.shape[2:])
-    grad_input = grad_input.index_add(0, places.flatten(), shares.flatten(0, 1))
-    return grad_input.narrow(0, 0, taps.size).movedim(0, axis)
+    size = [*grad_output.shape]
+    size[axis] = taps.size + 1
+    grad_input, shares = grad_output.new_zeros(size), grad_output
+    for t, m in enumerate(places.unbind(1)):  # (H',)
+        if taps.weights is not None and t < taps.weights.shape[1]:
+            w = taps.weights.select(1, t).reshape(-1, *(1,) * (-1 - axis))  # (H', 1, ...)
+            shares = w * grad_output
+        grad_input.index_add_(axis, m, shares)
+    return grad_input.narrow(axis, 0, taps.size)
 
 
 def precise(dtype: torch.dtype) -> torch.dtype:
