@@ -6,15 +6,17 @@ PYTHON ?= python3
 VENV ?= .venv$(patsubst python3.%,-3.%,$(filter python3.%,$(notdir $(PYTHON))))
 RUN := $(VENV)/bin/python
 
-.PHONY: digits test check lint types mutation clean
+.PHONY: digits test check check-all lint types models curves mutation clean
 
 digits: $(VENV)/recipes.installed  ## Train the report's CNN on real digits and show what it read
 	$(RUN) -m recipes.digits fit --config recipes/digits/configs/digits.yaml $(FLAGS)
 
 test: $(VENV)/test.installed  ## Prove every gradient: all tests
-	$(RUN) -m pytest $(FLAGS)
+	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 $(FLAGS)
 
 check: lint types test  ## What has to pass before a change lands
+
+check-all: check models curves mutation  ## And what takes hours: run it before a release
 
 lint: $(VENV)/dev.installed
 	$(RUN) -m ruff check
@@ -22,6 +24,12 @@ lint: $(VENV)/dev.installed
 
 types: $(VENV)/dev.installed
 	$(RUN) -m mypy
+
+models: $(VENV)/test.installed  ## Convert and prove every CNN of torchvision; goes on where it stopped
+	$(RUN) -m benchmarks.torchvision_models $(FLAGS)
+
+curves: $(VENV)/test.installed  ## ResNet-18 learns with torch's layers and converted, side by side
+	$(RUN) -m benchmarks.loss_curves $(FLAGS)
 
 mutation: $(VENV)/test.installed  ## Break the formulas one at a time; a test has to notice each
 	$(RUN) -m tests.mutation $(FLAGS)

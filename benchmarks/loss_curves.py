@@ -23,7 +23,7 @@ from recipes.common.pictures import BLUE, ORANGE, new_figure
 from recipes.digits.data import load
 
 BATCH = 32
-FOLDER = Path(__file__).parent / "results"
+FOLDER = Path("runs/loss_curves")
 
 
 def batches(steps: int, dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:

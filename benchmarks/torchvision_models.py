@@ -27,7 +27,7 @@ from torchvision.models import detection, segmentation
 import manualnn
 
 TRANSFORMERS = ("vit", "swin", "maxvit")
-RESULTS = Path(__file__).parent / "results" / "torchvision_models.csv"
+RESULTS = Path("runs/torchvision_models.csv")
 WRITTEN_OUT = " (Hardsigmoid written out)"
 
 Row = dict[str, Any]
@@ -123,13 +123,13 @@ def main() -> None:
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(wanted, 1):
         print(f"{i} of {len(wanted)}: {name}", flush=True)
-        for made in rows(name):
-            with arguments.results.open("a", newline="") as file:
-                writer = csv.DictWriter(file, made)
-                if not done:
-                    writer.writeheader()
-                writer.writerow(made)
-            done.append(made)
+        made = list(rows(name))
+        with arguments.results.open("a", newline="") as file:
+            writer = csv.DictWriter(file, made[0])
+            if not done:
+                writer.writeheader()
+            writer.writerows(made)
+        done += made
     show(done)
 
 
