@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
-from fnmatch import fnmatch
-from functools import cache
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from functools import cache, wraps
 from types import ModuleType
 from typing import Any, TypeVar
 
+import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -35,14 +36,18 @@ def convert(
 ) -> Model:
     """Put hand-derived layers in place of torch.nn's, in the model itself.
 
-    Modules of torch.nn's own classes are replaced; subclasses with a forward pass of their own stay
-    as they are. What the model's forward pass calls as a function (``F.relu(x)``, ``x + y``) is led
-    to manualnn's functions while it runs.
+    Modules of torch.nn's own classes are replaced; instances of subclasses stay as they are. What
+    the model's forward pass calls as a function (``F.relu(x)``, ``x + y``) is led to manualnn's
+    functions while it runs.
+
+    What runs again outside the forward pass is not led: give ``torch.utils.checkpoint.checkpoint``
+    a ``context_fn`` that returns ``nullcontext(), hand_derived()``.
 
     Args:
         model: any module; its state_dict keeps its keys and tensors.
         include: patterns of module names (``"layer1.*"``) and classes, one of which must fit.
-        exclude: patterns and classes, none of which may fit.
+        exclude: patterns and classes, none of which may fit. A layer that is left out stays
+            torch's, functional calls and all.
         functional: lead functional calls as well.
 
     Returns:
@@ -53,12 +58,15 @@ def convert(
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"convert takes an nn.Module, but got {type(model).__name__}")
-    for name, module in model.named_modules():
-        if _fits(name, module, include) and not _fits(name, module, exclude):
-            _change_class(module, twins())
-    if functional and not isinstance(model, (*twins().values(), _HandDerivedCalls)):
-        cls: Any = type(model)
-        _set_class(model, _with_hand_derived_calls(cls))
+    for module, names in _names(model).items():
+        cls = class_of(module)
+        theirs = cls.plain if issubclass(cls, WithCalls) else cls
+        if _fits(names, module, include) and not _fits(names, module, exclude):
+            _set_class(module, twins().get(theirs, cls))
+        elif functional and cls in twins():
+            _set_class(module, _with_torch_calls(cls))
+    if functional and not isinstance(model, (*twins().values(), WithCalls)):
+        _set_class(model, _with_hand_derived_calls(class_of(model)))
     return model
 
 
@@ -71,10 +79,10 @@ def revert(model: Model) -> Model:
     Returns:
         The same model.
     """
+    theirs = {ours: twin for twin, ours in twins().items()}
     for module in model.modules():
-        if isinstance(module, _HandDerivedCalls):
-            _set_class(module, type(module).plain)
-        _change_class(module, {ours: theirs for theirs, ours in twins().items()})
+        cls = class_of(module)
+        _set_class(module, cls.plain if issubclass(cls, WithCalls) else theirs.get(cls, cls))
     return model
 
 
@@ -91,33 +99,40 @@ def _twins_of(theirs: ModuleType, ours: ModuleType) -> dict[type[nn.Module], typ
     return {twin: cls for twin, cls in pairs.items() if isinstance(cls, type)}
 
 
-def _fits(name: str, module: nn.Module, which: Sequence[Which]) -> bool:
-    return any(
-        fnmatch(name, one) if isinstance(one, str) else isinstance(module, one) for one in which
-    )
+def _names(model: nn.Module) -> dict[nn.Module, list[str]]:
+    """Every module of a model with all the names that it has there."""
+    names: dict[nn.Module, list[str]] = {}
+    for name, module in model.named_modules(remove_duplicate=False):
+        names.setdefault(module, []).append(name)
+    return names
 
 
-def _change_class(module: nn.Module, to: dict[type[nn.Module], type[nn.Module]]) -> None:
-    cls: Any = type(module)
+def _fits(names: Sequence[str], module: nn.Module, which: Sequence[Which]) -> bool:
+    patterns = [one for one in which if isinstance(one, str)]
+    classes = tuple(one for one in which if not isinstance(one, str))
+    named = any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
+    return named or isinstance(module, classes)
+
+
+def class_of(module: nn.Module) -> Any:
+    """The module's class; a parametrized one has a class of its own over it."""
+    cls = type(module)
+    return cls.__bases__[0] if parametrize.is_parametrized(module) else cls
+
+
+def _set_class(module: Any, cls: Any) -> None:
     if not parametrize.is_parametrized(module):
-        _set_class(module, to.get(cls, cls))
-    elif cls.__bases__[0] in to:  # a parametrized module has a class of its own over its layer's
-        plain = to[cls.__bases__[0]]
-        _set_class(module, type(f"Parametrized{plain.__name__}", (plain,), dict(vars(cls))))
+        module.__class__ = cls
+    elif class_of(module) is not cls:
+        named = f"Parametrized{cls.__name__}"
+        module.__class__ = type(named, (cls,), dict(vars(type(module))))
 
 
-def _set_class(module: Any, cls: type[nn.Module]) -> None:
-    module.__class__ = cls
+class WithCalls(nn.Module):
+    """A module in whose forward pass functional calls go one way; comes before its class."""
 
-
-class _HandDerivedCalls(nn.Module):
-    """A model whose forward pass leads functional calls to manualnn; comes before its class."""
-
-    plain: type[nn.Module]
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        with hand_derived():
-            return super().forward(*args, **kwargs)
+    plain: Any
+    made_by: Any
 
     def add_module(self, name: str, module: nn.Module | None) -> None:
         """As any module's; ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` comes by here."""
@@ -131,17 +146,35 @@ class _HandDerivedCalls(nn.Module):
         super().add_module(name, module)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled by the class that this one was made for."""
         state: Any = super().__reduce_ex__(2)[2]
-        return _new, (self.plain,), state
+        return _new, (type(self).made_by, type(self).plain), state
 
 
 @cache
-def _with_hand_derived_calls(cls: Any) -> type[nn.Module]:
-    named = {"plain": cls, "__module__": cls.__module__, "__doc__": cls.__doc__}
-    return type(cls.__name__, (_HandDerivedCalls, cls), named)
+def _with_hand_derived_calls(cls: Any) -> Any:
+    """The class of a model whose forward pass leads functional calls to manualnn."""
+    return _with_calls(cls, hand_derived, _with_hand_derived_calls)
 
 
-def _new(cls: Any) -> nn.Module:
-    """An empty model of this class with hand-derived calls, for pickle and deepcopy to fill."""
-    made = _with_hand_derived_calls(cls)
+@cache
+def _with_torch_calls(cls: Any) -> Any:
+    """The class of a layer that was left out: what its forward pass calls is led nowhere."""
+    return _with_calls(cls, torch._C.DisableTorchFunction, _with_torch_calls)
+
+
+def _with_calls(cls: Any, surroundings: Callable[[], Any], made_by: Callable[[Any], Any]) -> Any:
+    @wraps(cls.forward)
+    def forward(self: nn.Module, *args: Any, **kwargs: Any) -> Any:
+        with surroundings():
+            return cls.forward(self, *args, **kwargs)
+
+    named = {"plain": cls, "made_by": staticmethod(made_by), "forward": forward}
+    named |= {"__module__": cls.__module__, "__doc__": cls.__doc__}
+    return type(cls.__name__, (WithCalls, cls), named)
+
+
+def _new(made_by: Callable[[Any], Any], cls: Any) -> nn.Module:
+    """An empty module of the class made for this one, for pickle and deepcopy to fill."""
+    made = made_by(cls)
     return made.__new__(made)

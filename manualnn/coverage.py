@@ -1,4 +1,4 @@
-"""How much of a model's training step is derived by hand, counted in a real step."""
+"""How much of a model's gradient is derived by hand, counted in a real forward pass."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from manualnn.autograd import Function
 from manualnn.checks.conduct import VIEWS, graph_nodes
-from manualnn.convert import twins
+from manualnn.convert import WithCalls, class_of, twins
 
 COPIES = (Tensor.copy_, Tensor.__setitem__)
 NOT_COUNTED = VIEWS | {"torch::autograd::CopySlices"}
@@ -57,10 +57,11 @@ class Coverage:
 
 
 def coverage(model: nn.Module, inputs: Any) -> Coverage:
-    """Count what is hand-derived in one training step of a model, and say what is not and why.
+    """Count what is hand-derived in a model's gradient, and say what is not and why.
 
     Args:
-        model: converted or not; a copy of it runs, so nothing of it changes.
+        model: converted or not, in training or in evaluation; a copy of it runs, so nothing of it
+            changes, nor of the inputs.
         inputs: what its forward pass takes: one argument, or a tuple of several.
 
     Returns:
@@ -69,10 +70,10 @@ def coverage(model: nn.Module, inputs: Any) -> Coverage:
     Raises:
         RuntimeError: if no output can be differentiated.
     """
-    model = copy.deepcopy(model)
+    model, copies = copy.deepcopy(model), tree_map(_copy, inputs)
     in_place = _TorchOverwritesViews()
     with torch.enable_grad(), torch.random.fork_rng(), in_place:
-        ends = [tensor for tensor in tensors_in(call(model, inputs)) if tensor.requires_grad]
+        ends = [tensor for tensor in tensors_in(call(model, copies)) if tensor.requires_grad]
     if not ends:
         raise RuntimeError("no output of the model requires a gradient: nothing to count")
     nodes, other_nodes = Counter[str](), in_place.calls
@@ -102,6 +103,10 @@ def tensors_in(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]
 
 
+def _copy(value: Any) -> Any:
+    return value.clone() if isinstance(value, Tensor) else value
+
+
 class _TorchOverwritesViews(TorchFunctionMode):
     """Counts torch's own operations that write over a view: CopySlices hides them in the graph."""
 
@@ -122,12 +127,15 @@ class _TorchOverwritesViews(TorchFunctionMode):
 
 def _reason(module: nn.Module) -> str | None:
     """Why this module is not hand-derived; None where there is nothing to derive."""
-    cls = type(module)
+    cls = class_of(module)
     if cls in twins():
         return f"{cls.__name__} is torch's; convert(model) would replace it"
     twin = next((base for base in cls.__mro__ if base in twins()), None)
+    if issubclass(cls, WithCalls) and cls.plain in twins():
+        return f"{cls.__name__} was left out"
     if twin:
-        return f"{cls.__name__} is a {twin.__name__} with a forward pass of its own"
+        own = "with a forward pass of its own" if cls.forward is not twin.forward else "of its own"
+        return f"{cls.__name__} is a {twin.__name__} {own}"
     if cls.__module__.startswith("torch.nn.modules") and not _derives_nothing(module):
         return f"{cls.__name__} has no hand-derived twin"
     return None

@@ -207,20 +207,20 @@ class SyncBatchNorm(HandDerivedBatchNorm):
 
     @classmethod
     def convert_sync_batchnorm(cls, module: nn.Module, process_group: Any = None) -> nn.Module:
-        """Put synchronised layers of this class in the place of all batch norm layers.
+        """Make all batch norm layers, torch's and ours, synchronised ones of this class.
 
         Args:
-            module: a model, changed in place, or one layer.
+            module: a model or a layer, changed in place.
             process_group: which processes belong together; None for all.
 
         Returns:
-            The model, or the layer in its place.
+            The same module.
         """
-        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(module, process_group)
-        layers: list[Any] = [m for m in converted.modules() if type(m) is nn.SyncBatchNorm]
-        for layer in layers:
-            layer.__class__ = cls
-        return converted
+        for layer in module.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                vars(layer).update(process_group=process_group)
+                layer.__class__ = cls
+        return module
 
 
 def _process_count(group: Any) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,8 +32,9 @@ class Equivalence:
             ("train", "eval"), kind ("output", "input gradient", "parameter gradient", "buffer") and
             name.
         sensitivity: for each distance above the tolerance, how far torch's own model departs when
-            every element of its input moves by one unit in the last place. A gradient that is zero
-            but for rounding, such as that of a bias before a batch norm, departs from itself.
+            every element of its input (of its parameters, if the input holds integers) moves by
+            one unit in the last place. A gradient that is zero but for rounding, such as that of a
+            bias before a batch norm, departs from itself.
         tolerance: the largest distance that counts as equal.
         first_departure: by mode, the layer whose output, or the gradient by it, departs first.
     """
@@ -51,7 +53,7 @@ class Equivalence:
     def ok(self) -> bool:
         """Whether every distance is within the tolerance, or is rounding; nan is neither."""
         return all(
-            distance <= max(self.tolerance, ROUNDINGS * self.sensitivity.get(key, 0.0))
+            distance <= max(self.tolerance, ROUNDINGS * self.sensitivity.get(key, 0.0)) < math.inf
             for key, distance in self.distances.items()
         )
 
@@ -83,7 +85,8 @@ def prove(
     """Compare a model of hand-derived layers with the same model of torch's, in float64.
 
     Two copies run, one reverted and one converted, in training and in evaluation mode, with the
-    same random numbers; the model, its buffers and the random state stay as they are.
+    same random numbers (on a CPU; torch's dropout draws others on a GPU). The model, its buffers
+    and the random state stay as they are.
 
     Args:
         model: converted or not.
@@ -109,8 +112,8 @@ def prove(
         distances |= measured
         departed = {key for key, distance in measured.items() if not distance <= tolerance}
         if departed:
-            moved = _distances(mode, _step(_copy(theirs), _moved(inputs), loss), right)
-            sensitivity |= {key: moved[key] for key in measured if key in departed}
+            moved = _distances(mode, _step(*_moved(theirs, inputs), loss), right)
+            sensitivity |= {key: moved.get(key, 0.0) for key in measured if key in departed}
         if not Equivalence(measured, sensitivity, tolerance).ok:
             expected, actual = (_trace(_copy(each), inputs, loss) for each in (theirs, ours))
             first_departure[mode] = _first_departure(actual, expected, tolerance)
@@ -186,13 +189,22 @@ def _in_float64(inputs: Any) -> Any:
     return tree_map(lambda value: value.double() if _is_real(value) else value, inputs)
 
 
-def _moved(inputs: Any) -> Any:
-    """The inputs with every number moved up by one unit in the last place."""
+def _moved(model: nn.Module, inputs: Any) -> tuple[nn.Module, Any]:
+    """Copies with every number of the input moved up by one unit in the last place.
 
-    def move(value: Any) -> Any:
+    Where the input holds none, as indices do, the parameters are moved.
+    """
+
+    def up(value: Any) -> Any:
         return value.nextafter(torch.full_like(value, torch.inf)) if _is_real(value) else value
 
-    return tree_map(move, inputs)
+    if any(map(_is_real, tensors_in(inputs))):
+        return _copy(model), tree_map(up, inputs)
+    moved = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            parameter.copy_(up(parameter))
+    return moved, inputs
 
 
 def _leaf(value: Any) -> Any:
@@ -207,12 +219,14 @@ def _is_real(value: Any) -> bool:
 def _distances(
     mode: str, actual: dict[tuple[str, str], Tensor], expected: dict[tuple[str, str], Tensor]
 ) -> dict[Key, float]:
-    return {(mode, *key): _distance(actual.get(key), value) for key, value in expected.items()}
+    return {
+        (mode, *key): _distance(actual.get(key), expected.get(key)) for key in expected | actual
+    }
 
 
-def _distance(actual: Tensor | None, expected: Tensor) -> float:
+def _distance(actual: Tensor | None, expected: Tensor | None) -> float:
     """The largest difference, relative to the largest value; infinite where there is no match."""
-    if actual is None or actual.shape != expected.shape:
+    if actual is None or expected is None or actual.shape != expected.shape:
         return float("inf")
     if expected.numel() == 0 or torch.equal(actual, expected):
         return 0.0

@@ -27,7 +27,7 @@ class LayerSync(LightningLayerSync):
     def __init__(self, process_group: Any = None) -> None:
         """Choose which processes share their statistics; None for all."""
         self.process_group = process_group
-        self._classes: dict[nn.Module, type[nn.Module]] = {}
+        self._before: dict[nn.Module, tuple[type[nn.Module], dict[str, Any]]] = {}
 
     def apply(self, model: nn.Module) -> nn.Module:
         """Synchronise the batch norm layers of a model, torch's and ours.
@@ -40,10 +40,9 @@ class LayerSync(LightningLayerSync):
         """
         for layer in model.modules():
             if isinstance(layer, nn.modules.batchnorm._BatchNorm):
-                self._classes[layer] = type(layer)
-                _set_class(layer, SyncBatchNorm)
-                layer.process_group = self.process_group
-        return model
+                own = {"process_group"} & vars(layer).keys()
+                self._before[layer] = type(layer), {name: vars(layer)[name] for name in own}
+        return SyncBatchNorm.convert_sync_batchnorm(model, self.process_group)
 
     def revert(self, model: nn.Module) -> nn.Module:
         """Give the layers their own classes back.
@@ -55,10 +54,8 @@ class LayerSync(LightningLayerSync):
             The same model.
         """
         for layer in model.modules():
-            if layer in self._classes:
-                _set_class(layer, self._classes.pop(layer))
+            if layer in self._before:
+                layer.__class__, own = self._before.pop(layer)
+                del layer.process_group
+                vars(layer).update(own)
         return model
-
-
-def _set_class(layer: Any, cls: type[nn.Module]) -> None:
-    layer.__class__ = cls

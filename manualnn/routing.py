@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from manualnn import functional
+from manualnn.layers.arithmetic import require_castable
 
 # Functions that torch and torch.Tensor have with the arguments that they have in ours.
 SAME_ARGUMENTS = (
@@ -22,6 +23,9 @@ SAME_ARGUMENTS = (
     "conv3d", "flatten", "max_pool1d", "mean", "mul", "prelu", "relu", "selu", "sigmoid", "split",
     "tanh",
 )  # fmt: skip
+
+IN_PLACE = ("celu", "elu", "hardtanh", "leaky_relu", "selu")  # F.elu_ and so on
+NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim"}  # torch takes both
 
 
 @contextmanager
@@ -46,10 +50,10 @@ class _Routing(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        ours = ROUTES.get(func)
-        if ours is None or "out" in kwargs or not _is_real([*args, *kwargs.values()]):
+        ours, values = ROUTES.get(func), [*args, *kwargs.values()]
+        if ours is None or "out" in kwargs or not (_are_plain(types) and _are_real(values)):
             return func(*args, **kwargs)
-        return ours(*args, **kwargs)
+        return ours(*args, **{NUMPY_NAMES.get(name, name): v for name, v in kwargs.items()})
 
 
 def _routes() -> dict[Callable[..., Any], Callable[..., Any]]:
@@ -65,6 +69,10 @@ def _routes() -> dict[Callable[..., Any], Callable[..., Any]]:
         for namespace in (torch, torch.Tensor):
             if hasattr(namespace, name):
                 table[getattr(namespace, name)] = getattr(functional, name)
+    for name in IN_PLACE:
+        table[getattr(torch.nn.functional, f"{name}_")] = _in_place(getattr(functional, name))
+    table[torch.concat] = table[torch.concatenate] = functional.cat
+    table[torch.multiply] = table[torch.Tensor.multiply] = functional.mul
     table[torch.relu_] = table[torch.Tensor.relu_] = _relu_
     table[torch.Tensor.mul_] = _mul_
     table[torch.softmax] = table[torch.Tensor.softmax] = _softmax
@@ -76,11 +84,16 @@ def _with_indices(pool: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args, **kwargs: pool(*args, **{**kwargs, "return_indices": True})
 
 
+def _in_place(activation: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda *args, **kwargs: activation(*args, **kwargs, inplace=True)
+
+
 def _relu_(input: Tensor) -> Tensor:
     return functional.relu(input, inplace=True)
 
 
 def _mul_(input: Tensor, other: Tensor | float) -> Tensor:
+    require_castable(input, other)
     return input.copy_(functional.mul(input.clone(), other))
 
 
@@ -92,13 +105,19 @@ def _log_softmax(input: Tensor, dim: int, dtype: torch.dtype | None = None) -> T
     return functional.log_softmax(input, dim, dtype=dtype)
 
 
-def _is_real(args: list[Any]) -> bool:
-    """Whether the first tensor that holds no integers, alone or in a list, holds real numbers."""
-    every = [one for arg in args for one in (arg if isinstance(arg, (tuple, list)) else [arg])]
-    numbers = [
-        t for t in every if isinstance(t, Tensor) and (t.is_floating_point() or t.is_complex())
+def _are_plain(types: Any) -> bool:
+    """Whether there is no tensor of a class that has functions of its own."""
+    return all(cls in (Tensor, torch.nn.Parameter) for cls in types)
+
+
+def _are_real(values: list[Any]) -> bool:
+    """Whether some tensor, alone or in a list, holds real numbers, and nothing complex ones."""
+    every = [
+        one for value in values for one in (value if isinstance(value, (tuple, list)) else [value])
     ]
-    return bool(numbers) and numbers[0].is_floating_point()
+    tensors = [one for one in every if isinstance(one, Tensor)]
+    is_complex = any(t.is_complex() for t in tensors) or any(isinstance(v, complex) for v in every)
+    return any(t.is_floating_point() for t in tensors) and not is_complex
 
 
 ROUTES = _routes()

@@ -33,6 +33,30 @@ def test_what_two_outputs_share_is_counted_once():
     assert not {name for name in report.other_nodes if "View" in name or "Accumulate" in name}
 
 
+def test_the_reason_why_a_layer_is_not_ours_is_told():
+    class MyLinear(nn.Linear):
+        pass
+
+    class OwnLinear(nn.Linear):
+        def forward(self, x):
+            return -super().forward(x)
+
+    classes = nn.Linear, nn.Linear, MyLinear, OwnLinear, nn.Linear
+    model, x = nn.Sequential(*(cls(3, 3) for cls in classes)), torch.ones(2, 3)
+    nn.utils.parametrizations.weight_norm(model[1])
+    would = "Linear is torch's; convert(model) would replace it"
+    assert coverage(model, x).other_modules == {
+        "0": would,
+        "1": would,
+        "2": "MyLinear is a Linear of its own",
+        "3": "OwnLinear is a Linear with a forward pass of its own",
+        "4": would,
+    }
+    report = coverage(convert(model, exclude=["4"]), x)
+    assert report.modules == {"Linear": 1, "ParametrizedLinear": 1}
+    assert report.other_modules["4"] == "Linear was left out"
+
+
 def test_functions_of_others_are_not_ours():
     class Double(torch.autograd.Function):
         @staticmethod
@@ -57,6 +81,8 @@ def test_functions_of_others_are_not_ours():
 def test_counting_changes_nothing():
     model, random_state = TwoHeads(), torch.get_rng_state()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    coverage(model, torch.ones(5, 3))
+    x = torch.ones(5, 3)
+    coverage(nn.Sequential(nn.ReLU(inplace=True), nn.Threshold(2, 7, inplace=True), model), x)
+    assert torch.equal(x, torch.ones(5, 3))
     torch.testing.assert_close(model.state_dict(), state, rtol=0, atol=0)
     assert torch.equal(torch.get_rng_state(), random_state)

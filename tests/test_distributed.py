@@ -1,5 +1,7 @@
 """Two processes give what one process with the whole batch gives."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -96,19 +98,19 @@ def test_a_trainer_with_our_plugin_fits_on_two_devices_as_on_one(tmp_path):
     alone = fitted(str(tmp_path), 6)
     states = (each.state_dict() for each in (model, alone))
     torch.testing.assert_close(*states, rtol=0, atol=1e-12)
-    assert type(model.net[1]) is manualnn.BatchNorm1d
 
 
 def test_the_plugin_changes_classes_and_back():
-    model, plugin = (
-        nn.Sequential(nn.BatchNorm2d(3), manualnn.BatchNorm1d(3), nn.ReLU()),
-        LayerSync(),
-    )
-    layers = list(model)
+    model = nn.Sequential(nn.BatchNorm2d(3), manualnn.BatchNorm1d(3), nn.ReLU())
+    plugin, layers, group = LayerSync(object()), list(model), object()
+    model[1].process_group = group
     assert plugin.apply(model) is model
     assert list(model) == layers
     assert [type(m) for m in model] == [manualnn.SyncBatchNorm, manualnn.SyncBatchNorm, nn.ReLU]
+    assert model[0].process_group is model[1].process_group is plugin.process_group
     assert plugin.revert(model) is model
+    assert "process_group" not in vars(model[0])
+    assert model[1].process_group is group
     assert [type(m) for m in model] == [nn.BatchNorm2d, manualnn.BatchNorm1d, nn.ReLU]
 
 
@@ -126,11 +128,14 @@ def test_half_precision_is_summed_in_float32(both):
 
 
 def test_a_model_is_converted_to_our_class():
-    model = net(manualnn, manualnn.BatchNorm1d)
-    state = model.state_dict()
-    converted = manualnn.SyncBatchNorm.convert_sync_batchnorm(model)
-    assert [type(m) for m in converted.modules()].count(manualnn.SyncBatchNorm) == 1
-    torch.testing.assert_close(converted.state_dict(), state, rtol=0, atol=0)
+    model = manualnn.convert(net(nn, nn.BatchNorm1d))
+    layers, state = list(model), model.state_dict()
+    with warnings.catch_warnings(action="error"):
+        assert manualnn.SyncBatchNorm.convert_sync_batchnorm(model, "group") is model
+    assert list(model) == layers
+    assert type(model[1]) is manualnn.SyncBatchNorm
+    assert model[1].process_group == "group"
+    torch.testing.assert_close(model.state_dict(), state, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("namespace", [nn, manualnn], ids=["torch", "manualnn"])

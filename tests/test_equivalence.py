@@ -88,6 +88,23 @@ def test_a_departure_of_few_roundings_is_rounding():
     assert not Equivalence({key: float("nan")}, {key: 1e-6}, 1e-8).ok
 
 
+def test_a_gradient_that_torch_has_not_is_infinitely_far(monkeypatch):
+    model = nn.Sequential(nn.BatchNorm1d(3))
+    monkeypatch.setattr(
+        nn.BatchNorm1d, "forward", lambda self, x: F.batch_norm(x, None, None, training=True)
+    )
+    report = prove(model, _inputs())
+    assert report.distances["train", "parameter gradient", "0.weight"] == float("inf")
+
+
+def test_rounding_is_told_from_a_departure_where_the_input_holds_integers():
+    torch.manual_seed(0)
+    layers = nn.Embedding(5, 3), nn.Flatten(), nn.Linear(6, 4), nn.BatchNorm1d(4)
+    report = prove(nn.Sequential(*layers), torch.tensor([[0, 1], [2, 3], [4, 1], [3, 3]]))
+    assert report.ok, report
+    assert ("train", "parameter gradient", "2.bias") in report.sensitivity
+
+
 def test_nan_is_not_equal(monkeypatch):
     monkeypatch.setattr(
         manualnn.Linear, "forward", lambda self, x: nn.Linear.forward(self, x) * float("nan")

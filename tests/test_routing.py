@@ -17,6 +17,11 @@ LED = {  # a call, and the Function that it is led to
     "x + x": (lambda x: x + x, "AddFunction"),
     "1 + x": (lambda x: 1 + x, "AddFunction"),
     "i + x": (lambda x: torch.arange(4) + x, "AddFunction"),
+    "torch.cat([x, x], axis=0)": (lambda x: torch.cat([x, x], axis=0), "JoinFunction"),
+    "x.mean(axis=0, keepdims=True)": (lambda x: x.mean(axis=0, keepdims=True), "MeanFunction"),
+    "torch.concat([x, x])": (lambda x: torch.concat([x, x]), "JoinFunction"),
+    "x.multiply(x)": (lambda x: x.multiply(x), "MulFunction"),
+    "F.elu_(x, 2)": (lambda x: F.elu_(x.clone(), 2), "ELUFunction"),
     "F.embedding(i, x)": (lambda x: F.embedding(torch.arange(2), x[:, None]), "EmbeddingFunction"),
     "x.add(x, alpha=2)": (lambda x: x.add(x, alpha=2), "AddFunction"),
     "x.add_(1)": (lambda x: x.clone().add_(1), "AddInPlaceFunction"),
@@ -61,8 +66,29 @@ def test_an_output_that_is_given_is_written_by_torch():
 
 
 def test_complex_numbers_and_integers_stay_torchs():
-    z = torch.tensor([1 + 2j], requires_grad=True)
+    z, x = torch.tensor([1 + 2j], requires_grad=True), torch.ones(1, requires_grad=True)
     with hand_derived():
-        assert (z * z).grad_fn.name() == "MulBackward0"
+        for product in (z * z, z * x, x * z, x * 1j):
+            assert product.grad_fn.name() == "MulBackward0"
+        assert torch.cat([x, z]).dtype == torch.complex64
         assert torch.mean(torch.arange(3), dtype=torch.float32) == 1
         assert (torch.arange(3) + 1).tolist() == [1, 2, 3]
+
+
+def test_numbers_are_not_cut_to_whole_ones():
+    whole = torch.arange(2)
+    with hand_derived():
+        for call in (lambda: whole.add_(torch.ones(2)), lambda: whole.mul_(torch.ones(2))):
+            with pytest.raises(RuntimeError, match="can't be cast"):
+                call()
+    assert whole.tolist() == [0, 1]
+
+
+def test_tensors_with_functions_of_their_own_keep_them():
+    class Celsius(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):
+            return "warm" if func is torch.relu else super().__torch_function__(func, types, args)
+
+    with hand_derived():
+        assert torch.relu(torch.ones(2).as_subclass(Celsius)) == "warm"

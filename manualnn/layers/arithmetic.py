@@ -27,6 +27,20 @@ from manualnn.autograd import Function, apply
 from manualnn.layers.in_place import is_traced, refuse_leaf
 
 
+def require_castable(input: Tensor, other: Tensor | float) -> None:
+    """Refuse to write over an input what it cannot hold: floating-point numbers over whole ones.
+
+    Raises:
+        RuntimeError: if the other's numbers are of a higher kind than the input's.
+    """
+    if not isinstance(other, Tensor) or input.is_complex():
+        return
+    if other.is_complex() or (other.is_floating_point() and not input.is_floating_point()):
+        raise RuntimeError(
+            f"the result's numbers, of {other.dtype}, can't be cast to the input's, {input.dtype}"
+        )
+
+
 def sum_over_copies(grad: Tensor, shape: torch.Size) -> Tensor:
     """Sum over the axes along which a tensor of this shape was broadcast: Y's shape -> shape."""
     return grad if grad.shape == shape else grad.sum_to_size(shape)
@@ -145,6 +159,7 @@ def add_(input: Tensor, other: Tensor | float, *, alpha: float = 1) -> Tensor:
         RuntimeError: if A has not the broadcast shape and dtype, or is a leaf that requires a
             gradient.
     """
+    require_castable(input, other)
     if is_traced():
         return input.copy_(add(input, other, alpha=alpha))
     refuse_leaf(input)

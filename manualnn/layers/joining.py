@@ -18,8 +18,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-from manualnn.autograd import Function, apply
+from manualnn.autograd import Function, apply, is_transformed
 from manualnn.layers.linear_map import linear_map
 
 
@@ -110,7 +111,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Join tensors along an axis, as :func:`torch.cat`.
 
     Args:
-        tensors: at least one; the same shape but for the axis.
+        tensors: at least one; the same shape but for the axis, or (0), which joins with any.
         dim: the axis.
 
     Raises:
@@ -123,13 +124,16 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     dtype = tensors[0].dtype
     for tensor in tensors[1:]:
         dtype = torch.promote_types(dtype, tensor.dtype)
+    tensors = [tensor for tensor in tensors if tensor.shape != (0,)] or tensors
     return apply(JoinFunction, *(tensor.to(dtype) for tensor in tensors), dim)
 
 
 def split(
     tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0
 ) -> tuple[Tensor, ...]:
-    """Split along an axis, as :func:`torch.split`, into tensors of their own instead of views.
+    """Split along an axis, as :func:`torch.split`.
+
+    Where gradients are recorded the parts are tensors of their own, elsewhere views as torch's.
 
     Args:
         tensor: at least one axis.
@@ -141,14 +145,19 @@ def split(
         RuntimeError: if the sizes do not add up to the axis, or are negative.
         IndexError: if the axis does not exist.
     """
-    sizes = [part.shape[dim] for part in tensor.detach().split(split_size_or_sections, dim)]
-    return apply(SeparateFunction, tensor, Parts(tuple(sizes), dim))
+    return _separate(tensor, tensor.detach().split(split_size_or_sections, dim), dim)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """Split an axis into so many parts, or fewer, as :func:`torch.chunk`; see :func:`split`."""
-    sizes = [part.shape[dim] for part in input.detach().chunk(chunks, dim)]
-    return apply(SeparateFunction, input, Parts(tuple(sizes), dim))
+    return _separate(input, input.detach().chunk(chunks, dim), dim)
+
+
+def _separate(whole: Tensor, views: tuple[Tensor, ...], dim: int) -> tuple[Tensor, ...]:
+    is_recorded = whole.requires_grad and torch.is_grad_enabled()
+    if not (is_recorded or is_transformed() or forward_ad._current_level >= 0):
+        return views
+    return apply(SeparateFunction, whole, Parts(tuple(view.shape[dim] for view in views), dim))
 
 
 def mean(

@@ -142,19 +142,34 @@ def test_what_is_kept_is_what_the_derivatives_need(function, expected):
     assert "".join(names[tensor.data_ptr()] for tensor in kept) == expected
 
 
-def test_parts_have_memory_of_their_own():
-    x = torch.arange(6.0)
+def test_parts_have_memory_of_their_own_where_gradients_are_recorded():
+    x = torch.arange(6.0, requires_grad=True)
     for parts in (functional.split(x, 2), functional.chunk(x, 3)):
         parts[0].zero_()
     assert x.tolist() == [0, 1, 2, 3, 4, 5]
+    with torch.no_grad():  # as torch's, they are views
+        functional.split(x, 2)[1].zero_()
+        functional.chunk(x, 3)[2].zero_()
+    assert x.tolist() == [0, 1, 0, 0, 0, 0]
     whole = torch.ones(2)
     functional.cat([whole])[0] = 0
     assert whole.tolist() == [1, 1]
 
 
+def test_nothing_yet_is_joined_with_any_shape():
+    (x,) = _tensors([(2, 3)])
+    for dim in (0, 1):
+        assert torch.equal(functional.cat([torch.tensor([]), x], dim), x)
+    assert functional.cat([torch.tensor([]), torch.tensor([])]).shape == (0,)
+    prove(lambda x: functional.cat([torch.tensor([]), x, x], 1), [x])
+
+
 @pytest.mark.parametrize(
     "call",
     [
+        lambda f: getattr(f, "add_", torch.Tensor.add_)(torch.arange(2), torch.ones(2)),
+        lambda f: getattr(f, "add_", torch.Tensor.add_)(torch.ones(2), torch.ones(2) * 1j),
+        lambda f: getattr(f, "add_", torch.Tensor.add_)(torch.ones(2), torch.ones(3)),
         lambda f: f.add(torch.ones(2), torch.ones(3)),
         lambda f: f.mul(torch.ones(2), torch.ones(3)),
         lambda f: f.cat([]),

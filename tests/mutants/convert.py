@@ -2,33 +2,37 @@
 
 KEYWORD = "convert"
 MUTANTS = [
-    ("parametrized layers stay torch's", "elif cls.__bases__[0] in to:", "elif False:"),
-    ("what is excluded is converted", " and not _fits(name, module, exclude)", ""),
-    ("all is included", "_fits(name, module, include) and", "True and"),
-    ("calls are led that shall not be", "if functional and not", "if not"),
+    ("parametrized layers stay torch's", "elif class_of(module) is not cls:", "elif False:"),
+    ("what is excluded is converted", " and not _fits(names, module, exclude)", ""),
+    ("all is included", "_fits(names, module, include) and", "True and"),
+    ("only the first name counts", "named_modules(remove_duplicate=False)", "named_modules()"),
+    ("what is left out is led", "elif functional and cls in twins():", "elif False:"),
     (
-        "a layer alone gets its calls led",
-        "(*twins().values(), _HandDerivedCalls)",
-        "_HandDerivedCalls",
+        "what was left out is left out for ever",
+        "theirs = cls.plain if issubclass(cls, WithCalls) else cls",
+        "theirs = cls",
     ),
+    ("calls are led that shall not be", "if functional and not", "if not"),
+    ("a layer alone gets its calls led", "(*twins().values(), WithCalls)", "WithCalls"),
     (
         "converted twice, calls are led twice",
-        "(*twins().values(), _HandDerivedCalls)",
+        "(*twins().values(), WithCalls)",
         "tuple(twins().values())",
     ),
     (
         "reverted, calls are still led",
-        "_set_class(module, type(module).plain)",
-        "pass",
+        "cls.plain if issubclass(cls, WithCalls) else theirs.get(cls, cls)",
+        "theirs.get(cls, cls)",
     ),
+    ("forward has no signature of its own", "    @wraps(cls.forward)\n", ""),
     (
         "a copy has lost its state",
-        "return _new, (self.plain,), state",
-        "return _new, (self.plain,)",
+        "type(self).plain), state",
+        "type(self).plain)",
     ),
     (
         "a copy is no longer converted",
-        "    made = _with_hand_derived_calls(cls)\n",
+        "    made = made_by(cls)\n",
         "    made = cls\n",
     ),
 ]

@@ -9,7 +9,8 @@ MUTANTS = [
         '"_forward_cls", object), Function)',
         '"_forward_cls", object), object)',
     ),
-    ("the model itself runs", "    model = copy.deepcopy(model)\n", ""),
+    ("the model itself runs", "copy.deepcopy(model), tree_map", "model, tree_map"),
+    ("the inputs are overwritten", "tree_map(_copy, inputs)", "inputs"),
     (
         "random numbers are drawn",
         "torch.enable_grad(), torch.random.fork_rng()",

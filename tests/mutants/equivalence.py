@@ -21,6 +21,8 @@ MUTANTS = [
         "given",
     ),
     ("a gradient that is missing is equal", 'return float("inf")\n    if', "return 0.0\n    if"),
+    ("a gradient that is one too many is equal", "expected | actual\n", "expected\n"),
+    ("nothing moves where the input holds integers", "parameter.copy_(up(parameter))", "pass"),
     ("nan is equal", "distance <= max(self.tolerance", "not distance > max(self.tolerance"),
     ("any departure is rounding", "ROUNDINGS = 10 ", "ROUNDINGS = 1e30 "),
     (

@@ -3,6 +3,11 @@
 KEYWORD = "arithmetic"
 MUTANTS = [
     (
+        "a sum is cut to whole numbers",
+        "and not torch.can_cast(other.dtype, input.dtype)",
+        "and False",
+    ),
+    (
         "the copies that an element was broadcast to are not summed",
         "grad if grad.shape == shape else grad.sum_to_size(shape)",
         "grad",

@@ -40,6 +40,17 @@ MUTANTS = [
         "dtype = tensors[0].dtype",
     ),
     ("the dtype of the mean is ignored", "input if dtype is None else input.to(dtype)", "input"),
+    (
+        "parts are views of what is differentiated",
+        "    if not (is_recorded or",
+        "    if not (False or",
+    ),
+    (
+        "parts are copies where nothing is recorded",
+        "    if not (is_recorded or is_transformed()",
+        "    if not (True or is_transformed()",
+    ),
+    ("what is empty is joined", "if tensor.shape != (0,)", "if True"),
     ("averaged axes never stay", "    if keepdim:\n", "    if False:\n"),
     ("an axis from the end is another", "axis % max(input.dim(), 1)", "abs(axis)"),
 ]
