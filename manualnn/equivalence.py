@@ -105,19 +105,32 @@ def prove(
     ours = convert(_copy(theirs))
     inputs = _in_float64(inputs)
     for mode in ("train", "eval"):
-        theirs.train(mode == "train")
-        ours.train(mode == "train")
-        right, given = (_step(_copy(each), inputs, loss) for each in (theirs, ours))
-        measured = _distances(mode, given, right)
+        pair = theirs.train(mode == "train"), ours.train(mode == "train")
+        measured, moved = _compare(mode, *pair, inputs, loss, tolerance)
         distances |= measured
-        departed = {key for key, distance in measured.items() if not distance <= tolerance}
-        if departed:
-            moved = _distances(mode, _step(*_moved(theirs, inputs), loss), right)
-            sensitivity |= {key: moved.get(key, 0.0) for key in measured if key in departed}
-        if not Equivalence(measured, sensitivity, tolerance).ok:
-            expected, actual = (_trace(_copy(each), inputs, loss) for each in (theirs, ours))
+        sensitivity |= moved
+        if not Equivalence(measured, moved, tolerance).ok:
+            expected, actual = (_trace(_copy(each), inputs, loss) for each in pair)
             first_departure[mode] = _first_departure(actual, expected, tolerance)
     return Equivalence(distances, sensitivity, tolerance, first_departure)
+
+
+def _compare(
+    mode: str,
+    theirs: nn.Module,
+    ours: nn.Module,
+    inputs: Any,
+    loss: Callable[[Any], Tensor] | None,
+    tolerance: float,
+) -> tuple[dict[Key, float], dict[Key, float]]:
+    """All distances, and for those that are too large how far torch's own model moves."""
+    expected = _step(_copy(theirs), inputs, loss)
+    distances = _distances(mode, _step(_copy(ours), inputs, loss), expected)
+    departed = [key for key, distance in distances.items() if not distance <= tolerance]
+    if not departed:
+        return distances, {}
+    moved = _distances(mode, _step(*_moved(theirs, inputs), loss), expected)
+    return distances, {key: moved.get(key, 0.0) for key in departed}
 
 
 def _copy(model: nn.Module) -> nn.Module:

@@ -37,7 +37,7 @@ MUTANTS = [
     ),
     (
         "evaluation begins where training ended",
-        "(_step(_copy(each), inputs, loss)",
-        "(_step(each, inputs, loss)",
+        "_distances(mode, _step(_copy(ours), inputs",
+        "_distances(mode, _step(ours, inputs",
     ),
 ]

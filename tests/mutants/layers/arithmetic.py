@@ -4,8 +4,8 @@ KEYWORD = "arithmetic"
 MUTANTS = [
     (
         "a sum is cut to whole numbers",
-        "and not torch.can_cast(other.dtype, input.dtype)",
-        "and False",
+        "(other.is_floating_point() and not input.is_floating_point())",
+        "False",
     ),
     (
         "the copies that an element was broadcast to are not summed",
