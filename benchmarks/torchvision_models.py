@@ -10,17 +10,14 @@ from __future__ import annotations
 
 import argparse
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 from typing import Any
-from unittest import mock
 
 import torch
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision import models
 from torchvision.models import detection, segmentation
 
@@ -28,7 +25,6 @@ import manualnn
 
 TRANSFORMERS = ("vit", "swin", "maxvit")
 RESULTS = Path("runs/torchvision_models.csv")
-WRITTEN_OUT = " (Hardsigmoid written out)"
 
 Row = dict[str, Any]
 
@@ -68,22 +64,9 @@ def target() -> dict[str, Tensor]:
     }
 
 
-def rows(name: str) -> Iterator[Row]:
-    """One row; a second where the model has a layer whose gradient torch has in single precision.
-
-    torch 2.15's Hardsigmoid multiplies by 1/6 in float32 even for float64, 3e-8 off; written out
-    as relu6(x + 3) / 6 in torch's model, the distance is that of the rest.
-    """
-    model, inputs = model_and_inputs(name)
-    yield row(name, model, inputs)
-    if any(isinstance(module, nn.Hardsigmoid) for module in model.modules()):
-        with mock.patch.object(nn.Hardsigmoid, "forward", lambda _, x: F.relu6(x + 3) / 6):
-            yield row(name + WRITTEN_OUT, model, inputs)
-
-
-def row(name: str, model: nn.Module, inputs: Any) -> Row:
+def row(name: str) -> Row:
     """What :func:`manualnn.coverage` and :func:`manualnn.prove` say of a model."""
-    start = perf_counter()
+    start, (model, inputs) = perf_counter(), model_and_inputs(name)
     counts = manualnn.coverage(manualnn.convert(model), inputs)
     proof = manualnn.prove(manualnn.revert(model), inputs)
     within = {key: d for key, d in proof.distances.items() if key not in proof.sensitivity}
@@ -100,6 +83,7 @@ def row(name: str, model: nn.Module, inputs: Any) -> Row:
         "other nodes": counts.other_nodes.total(),
         "worst in training": f"{worst['train']:.1e}",
         "worst in evaluation": f"{worst['eval']:.1e}",
+        "written out": " ".join(proof.written_out),
         "tensors beyond 1e-8": len(proof.sensitivity),
         "the worst of them": f"{proof.distances[beyond]:.1e}" if beyond else "",
         "torch's own, moved": f"{proof.sensitivity[beyond]:.1e}" if beyond else "",
@@ -123,13 +107,13 @@ def main() -> None:
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(wanted, 1):
         print(f"{i} of {len(wanted)}: {name}", flush=True)
-        made = list(rows(name))
+        made = row(name)
         with arguments.results.open("a", newline="") as file:
-            writer = csv.DictWriter(file, made[0])
+            writer = csv.DictWriter(file, made)
             if not done:
                 writer.writeheader()
-            writer.writerows(made)
-        done += made
+            writer.writerow(made)
+        done.append(made)
     show(done)
 
 

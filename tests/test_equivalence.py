@@ -105,6 +105,15 @@ def test_rounding_is_told_from_a_departure_where_the_input_holds_integers():
     assert ("train", "parameter gradient", "2.bias") in report.sensitivity
 
 
+@pytest.mark.parametrize("inplace", [False, True])
+def test_torchs_single_precision_is_no_departure(inplace):
+    layers = nn.Linear(3, 4), nn.Hardsigmoid(inplace), nn.CELU(0.7, inplace)
+    report = prove(nn.Sequential(*layers), _inputs())
+    assert report.worst < 1e-12
+    assert report.written_out == ("celu", "hardsigmoid")
+    assert "torch's celu" in str(report)
+
+
 def test_nan_is_not_equal(monkeypatch):
     monkeypatch.setattr(
         manualnn.Linear, "forward", lambda self, x: nn.Linear.forward(self, x) * float("nan")
