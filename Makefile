@@ -17,6 +17,7 @@ test: $(VENV)/test.installed  ## Prove every gradient: all tests
 check: lint types test  ## What has to pass before a change lands
 
 check-all: check models curves mutation  ## And what takes hours: run it before a release
+	$(MAKE) test FLAGS="-m thorough"
 
 lint: $(VENV)/dev.installed
 	$(RUN) -m ruff check

@@ -11,6 +11,8 @@ from torch.autograd import gradcheck, gradgradcheck
 
 from manualnn.checks.layouts import layouts
 
+LARGE = 100  # numbers, beyond which a whole Jacobian takes seconds
+
 
 def prove(
     function: Callable[..., Any],
@@ -22,7 +24,8 @@ def prove(
     """Prove the first and second derivative of a function, whatever the cotangent's layout.
 
     Central differences (:func:`torch.autograd.gradcheck`) prove the derivative for a contiguous
-    random cotangent, in reverse and forward mode, and the derivative of that. Cotangents in other
+    random cotangent, in reverse and forward mode, and the derivative of that: the whole Jacobian
+    for up to 100 numbers to differentiate by, random directions for more. Cotangents in other
     layouts (:func:`layouts`) must then give what their contiguous copies give, at both orders.
 
     Args:
@@ -38,11 +41,13 @@ def prove(
         AssertionError: if a derivative depends on the cotangent's layout.
     """
     inputs = tuple(inputs)
+    numbers = sum(i.numel() for i in inputs if isinstance(i, Tensor) and i.requires_grad)
     gradcheck(
         function,
         inputs,
         check_forward_ad=forward_mode,
         check_undefined_grad=False,
+        fast_mode=numbers > LARGE,
         nondet_tol=nondeterminism,
     )
     gradgradcheck(
