@@ -48,9 +48,18 @@ def model_and_inputs(name: str) -> tuple[nn.Module, Any]:
         score = "box_score_thresh" if "rcnn" in name else "score_thresh"
         options = {**sizes, score: 1e-3}  # random weights are sure of nothing, and shall find much
         model = models.get_model(name, weights=None, weights_backbone=None, **options)
+        if name.startswith("keypoint"):
+            model.roi_heads.register_forward_pre_hook(in_single_precision)
         return model, ([torch.rand(3, 96, 128), torch.rand(3, 120, 100)], [target(), target()])
     size = 299 if name == "inception_v3" else 64  # the least that its auxiliary head takes
     return models.get_model(name, weights=None), torch.rand(2, 3, size, size)
+
+
+def in_single_precision(heads: nn.Module, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The keypoints in float32: torchvision's heads take no others, in a float64 model too."""
+    *others, targets = arguments
+    targets = [each | {"keypoints": each["keypoints"].float()} for each in targets or []]
+    return *others, targets or None
 
 
 def target() -> dict[str, Tensor]:

@@ -20,7 +20,7 @@ from manualnn.convert import convert, revert
 from manualnn.coverage import call, tensors_in
 
 SMALLEST = 1e-300  # stands for the scale of a tensor of zeros
-ROUNDINGS = 10  # how many times what one rounding of the input does counts as rounding
+ROUNDINGS = 30  # how often what one rounding does may happen: at random, in a thousand operations
 
 Key = tuple[str, str, str]
 
@@ -40,9 +40,9 @@ class Equivalence:
             ("train", "eval"), kind ("output", "input gradient", "parameter gradient", "buffer") and
             name.
         sensitivity: for each distance above the tolerance, how far torch's own model departs when
-            every element of its input (of its parameters, if the input holds integers) moves by
-            one unit in the last place. A gradient that is zero but for rounding, such as that of a
-            bias before a batch norm, departs from itself.
+            every number of its input and parameters moves up or down by one unit in the last place,
+            and at least the unit of the tensor's dtype. A gradient that is zero but for rounding,
+            such as that of a bias before a batch norm, departs from itself.
         tolerance: the largest distance that counts as equal.
         first_departure: by mode, the layer whose output, or the gradient by it, departs first.
         written_out: functions for which torch's model was given their definition by other functions
@@ -79,7 +79,7 @@ class Equivalence:
             distance = self.distances[mode, kind, name]
             lines.append(
                 f"{mode}: {kind} {name} is {distance:.1e} off; torch's own moves by "
-                f"{sensitivity:.1e} when its input moves by one unit in the last place"
+                f"{sensitivity:.1e} when input and parameters move by one unit in the last place"
             )
         lines += [f"{mode}: {what} departs first" for mode, what in self.first_departure.items()]
         lines += [
@@ -167,7 +167,9 @@ def _compare(
     if not departed:
         return distances, {}
     moved = _distances(mode, _step(*_moved(theirs, inputs), loss), expected)
-    return distances, {key: moved.get(key, 0.0) for key in departed}
+    return distances, {
+        key: max(moved.get(key, 0.0), _unit(expected.get(key[1:]))) for key in departed
+    }
 
 
 def _copy(model: nn.Module) -> nn.Module:
@@ -240,21 +242,20 @@ def _in_float64(inputs: Any) -> Any:
 
 
 def _moved(model: nn.Module, inputs: Any) -> tuple[nn.Module, Any]:
-    """Copies with every number of the input moved up by one unit in the last place.
+    """Copies with every number of the input and parameters one unit further up or down."""
+    generator = torch.Generator().manual_seed(0)
 
-    Where the input holds none, as indices do, the parameters are moved.
-    """
+    def move(value: Any) -> Any:
+        if not _is_real(value):
+            return value
+        signs = torch.randint(2, value.shape, generator=generator).to(value) * 2 - 1
+        return value.nextafter(signs * torch.inf)
 
-    def up(value: Any) -> Any:
-        return value.nextafter(torch.full_like(value, torch.inf)) if _is_real(value) else value
-
-    if any(map(_is_real, tensors_in(inputs))):
-        return _copy(model), tree_map(up, inputs)
     moved = copy.deepcopy(model)
     with torch.no_grad():
         for parameter in moved.parameters():
-            parameter.copy_(up(parameter))
-    return moved, inputs
+            parameter.copy_(move(parameter))
+    return moved, tree_map(move, inputs)
 
 
 def _leaf(value: Any) -> Any:
@@ -275,13 +276,26 @@ def _distances(
 
 
 def _distance(actual: Tensor | None, expected: Tensor | None) -> float:
-    """The largest difference, relative to the largest value; infinite where there is no match."""
+    """The largest difference, relative to the largest value; infinite where there is no match.
+
+    The same infinities and the same nan are equal.
+    """
     if actual is None or expected is None or actual.shape != expected.shape:
         return float("inf")
-    if expected.numel() == 0 or torch.equal(actual, expected):
+    if actual.dtype != expected.dtype:
+        return float("inf")
+    actual, expected = actual.double(), expected.double()
+    same = (actual == expected) | (actual.isnan() & expected.isnan())
+    if same.all():
         return 0.0
-    difference = (actual.double() - expected.double()).abs().max().item()
-    return difference / max(expected.double().abs().max().item(), SMALLEST)
+    difference = (actual - expected)[~same].abs().max().item()
+    scale = expected.nan_to_num(0.0, 0.0, 0.0).abs().max().item()
+    return difference / max(scale, SMALLEST)
+
+
+def _unit(tensor: Tensor | None) -> float:
+    """One unit in the last place, relative to the value."""
+    return torch.finfo(tensor.dtype).eps if _is_real(tensor) else 0.0
 
 
 def _or_infinite(distance: float) -> float:

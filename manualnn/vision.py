@@ -57,7 +57,8 @@ def frozen_batch_norm(
     """
     dtype = torch.promote_types(input.dtype, weight.dtype)
     shape = torch.broadcast_shapes(input.shape, (1, weight.numel(), 1, 1))
-    mean, var, weight, bias = (vector.to(dtype) for vector in (mean, var, weight, bias))
+    vectors = (vector.to(dtype).expand(shape[-3]) for vector in (mean, var, weight, bias))
+    mean, var, weight, bias = vectors
     images = input.to(dtype).expand(shape).flatten(0, -4)  # (N, C, H, W)
     return batch_norm(images, mean, var, weight, bias, eps=eps).reshape(shape)
 

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from torchvision import models, ops
 
 import manualnn
+from benchmarks.torchvision_models import model_and_inputs
 from manualnn import convert, coverage, hand_derived, prove, revert
 from manualnn.autograd import Function
 from manualnn.checks import foreign_nodes
@@ -346,4 +347,16 @@ def test_a_converted_model_runs_in_onnxruntime():
 def test_torchvision_models_are_the_same_models(name):
     torch.manual_seed(0)
     report = prove(models.get_model(name, num_classes=4), torch.rand(2, 3, 64, 64))
+    assert report.ok, report
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lraspp_mobilenet_v3_large",
+        pytest.param("fasterrcnn_mobilenet_v3_large_320_fpn", marks=pytest.mark.thorough),
+    ],
+)
+def test_segmentation_and_detection_are_the_same_models(name):
+    report = prove(*model_and_inputs(name))
     assert report.ok, report

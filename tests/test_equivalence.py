@@ -124,6 +124,49 @@ def test_nan_is_not_equal(monkeypatch):
     assert "NOT EQUAL" in str(report)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_the_same_nan_is_equal_and_hides_nothing(monkeypatch, value):
+    model = nn.Sequential(nn.Linear(3, 2))
+    model[0].bias.data = torch.tensor([value, 1.0])
+    assert prove(model, _inputs()).ok
+    right = nn.Linear.forward
+    monkeypatch.setattr(manualnn.Linear, "forward", lambda self, x: 1.1 * right(self, x))
+    assert not prove(model, _inputs()).ok
+
+
+def test_another_dtype_is_not_equal(monkeypatch):
+    right = nn.Linear.forward
+    monkeypatch.setattr(manualnn.Linear, "forward", lambda self, x: right(self, x).float())
+    report = prove(nn.Sequential(nn.Linear(3, 2)), _inputs())
+    assert report.distances["eval", "output", "0"] == float("inf")
+
+
+def test_an_output_that_torch_gives_in_single_precision_is_rounded_to_it():
+    class Asked(nn.Linear):
+        def forward(self, input):
+            logits = F.linear(input, self.weight)
+            target = torch.linspace(0, 1, 200).reshape(5, 40)  # the losses have its dtype
+            return F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+    torch.manual_seed(0)
+    report = prove(Asked(3, 40), _inputs())
+    assert report.ok, report
+    assert 1e-8 < report.worst < 1e-6
+    assert set(report.sensitivity.values()) == {torch.finfo(torch.float32).eps}
+
+
+def test_what_is_zero_but_for_rounding_is_equal(monkeypatch):
+    class Centre(nn.Module):
+        def forward(self, input):
+            return input - input.mean(0)
+
+    right = nn.Linear.forward
+    monkeypatch.setattr(manualnn.Linear, "forward", lambda self, x: right(self, x) + 1e-20)
+    report = prove(nn.Sequential(Centre(), nn.Linear(3, 2, bias=False)), torch.ones(5, 3))
+    assert report.ok, report
+    assert report.sensitivity
+
+
 def test_the_model_stays_as_it_is():
     model, random_state = _model(), torch.get_rng_state()
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}

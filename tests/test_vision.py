@@ -5,6 +5,7 @@ import inspect
 import pickle
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 import torch
@@ -169,10 +170,11 @@ def test_stochastic_depth_draws_what_torchvision_draws():
 
 
 def test_frozen_batch_norm_takes_the_shapes_that_torchvision_takes():
-    for shape in ((3, 4, 5), (2, 1, 4, 1), (0, 3, 2, 2), (2, 2, 3, 4, 5), (1, 3, 1, 1)):
+    shapes = ((3, 4, 5), (2, 1, 4, 1), (0, 3, 2, 2), (2, 3, 3, 4, 5), (1, 3, 1, 1))
+    for shape, features in product(shapes, (1, 3)):
         x = torch.randn(shape)
         ours, theirs = (
-            _layer(n, "FrozenBatchNorm2d", {"num_features": 3}, torch.float32)(x)
+            _layer(n, "FrozenBatchNorm2d", {"num_features": features}, torch.float32)(x)
             for n in (vision, ops)
         )
         torch.testing.assert_close(ours, theirs)

@@ -35,20 +35,20 @@ from manualnn.layers.pooling import (
 
 
 @dataclass(frozen=True)
-class Parts:
+class Grid:
     """How many parts each axis is divided into, H' and W'."""
 
-    count: tuple[int, ...]
+    size: tuple[int, ...]
 
 
-def adaptive_max_pool_forward(input: Tensor, parts: Parts) -> tuple[Tensor, Tensor]:
+def adaptive_max_pool_forward(input: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
     """Y, the maximum of every part, and the places m: (R, C, H, W) -> twice (R, C, H', W')."""
     pools = (
         nn.functional.adaptive_max_pool1d,
         nn.functional.adaptive_max_pool2d,
         nn.functional.adaptive_max_pool3d,
     )
-    output, places = pools[input.dim() - 3](input, parts.count, return_indices=True)
+    output, places = pools[input.dim() - 3](input, grid.size, return_indices=True)
     if input.dim() == 3:  # a view, which autograd would not let anybody change in place
         output = output.clone()
     return output, places.to(smallest_integer(math.prod(input.shape[2:])))
@@ -58,8 +58,8 @@ class AdaptiveMaxPoolFunction(Function):
     """Y, and m."""
 
     @staticmethod
-    def forward(input: Tensor, parts: Parts) -> tuple[Tensor, Tensor]:
-        return adaptive_max_pool_forward(input, parts)
+    def forward(input: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+        return adaptive_max_pool_forward(input, grid)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -118,10 +118,10 @@ def _adaptive_max_pool(
     check_axes(input, axes)
     if axes == 3:  # as torch's autocast on a CPU
         (input,) = autocast_float32(input, devices=("cpu",))
-    parts = Parts(parts_per_axis(output_size, input, axes))
+    grid = Grid(parts_per_axis(output_size, input, axes))
     one_sample = input.dim() == axes + 1
     batch = input.unsqueeze(0) if one_sample else input
-    output, places = apply(AdaptiveMaxPoolFunction, batch, parts)
+    output, places = apply(AdaptiveMaxPoolFunction, batch, grid)
     if one_sample:
         output, places = output.squeeze(0), places.squeeze(0)
     return (output, places.long()) if return_indices else output

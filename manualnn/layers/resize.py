@@ -236,11 +236,11 @@ def interpolate(
         input: (R, C, W), (R, C, H, W) or (R, C, D, H, W).
         size: H' and W', or one number for all axes.
         scale_factor: in place of the size: H' = floor(scale_factor H); one number or one per axis.
-        mode: "nearest", "nearest-exact", "area", "linear" (one axis), "bilinear", "bicubic" (two)
-            or "trilinear" (three).
+        mode: "nearest", "nearest-exact", "area", "linear" (one axis), "bilinear", "bicubic",
+            "lanczos" (two) or "trilinear" (three).
         align_corners: x[i] by the outer centres; only where f is linear or cubic.
         recompute_scale_factor: x[i] by H / H' though a scale_factor was given.
-        antialias: stretch f by q; "bilinear" and "bicubic" only.
+        antialias: stretch f by q; "bilinear", "bicubic" and "lanczos" only; "lanczos" needs it.
 
     Returns:
         Y (R, C, H', W').

@@ -4,8 +4,8 @@ KEYWORD = "adaptive_max_pool or AdaptiveMaxPool"
 MUTANTS = [
     (
         "another number of parts",
-        "(input, parts.count, return_indices=True)",
-        "(input, parts.count[::-1], return_indices=True)",
+        "(input, grid.size, return_indices=True)",
+        "(input, grid.size[::-1], return_indices=True)",
     ),
     (
         "places overflow their integer",
