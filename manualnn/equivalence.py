@@ -295,7 +295,9 @@ def _distance(actual: Tensor | None, expected: Tensor | None) -> float:
 
 def _unit(tensor: Tensor | None) -> float:
     """One unit in the last place, relative to the value."""
-    return torch.finfo(tensor.dtype).eps if _is_real(tensor) else 0.0
+    if tensor is None or not tensor.is_floating_point():
+        return 0.0
+    return torch.finfo(tensor.dtype).eps
 
 
 def _or_infinite(distance: float) -> float:
