@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib import import_module
 from typing import Any, Literal
 
 import torch
@@ -18,11 +17,11 @@ from torchmetrics.classification import (
 )
 
 from manualnn.optim import SGD, Adadelta
+from recipes.common.layers import namespace
 from recipes.common.schedule import warmup_cosine
 from recipes.digits.metrics import Misread
 from recipes.digits.nets import CLASSES, NETS
 
-LAYERS = {"manual": "manualnn", "torch": "torch.nn"}
 OPTIMIZERS = {"adamw": AdamW, "adadelta": Adadelta, "sgd": SGD}
 
 
@@ -54,10 +53,10 @@ class DigitReader(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        namespace = import_module(LAYERS[layers])
+        modules = namespace(layers)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.net = NETS[net](namespace).to(memory_format=self.memory_format)
-        self.loss = namespace.CrossEntropyLoss(label_smoothing=label_smoothing)
+        self.net = NETS[net](modules).to(memory_format=self.memory_format)
+        self.loss = modules.CrossEntropyLoss(label_smoothing=label_smoothing)
         self.make_optimizer = partial(
             OPTIMIZERS[optimizer], lr=learning_rate, weight_decay=weight_decay
         )

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 from scipy import ndimage
+
+from recipes.common.files import UNREADABLE, open_picture, picture_files
 
 SIDE, BOX = 28, 20
 STROKE = 2.0  # pixels of the 28x28 image
@@ -22,8 +23,6 @@ WORKING_SIDE = 224
 LARGEST_STROKE = 3  # a stroke is at most a third of the picture wide
 FAINTEST_INK = 16  # gray levels from the paper
 SMALLEST_BLOT = 0.1  # of the largest one's area
-
-UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ def read_pictures(paths: Sequence[Path]) -> tuple[list[Picture], dict[Path, str]
         The pictures that could be read, and why each of the others could not.
     """
     pictures, unreadable = [], {}
-    for path in chain.from_iterable(map(_files, paths)):
+    for path in picture_files(paths):
         try:
             original = read_gray(path)
             pictures.append(Picture(path, original, to_digit(original)))
@@ -53,18 +52,10 @@ def read_pictures(paths: Sequence[Path]) -> tuple[list[Picture], dict[Path, str]
 
 def read_gray(path: Path) -> np.ndarray:
     """Returns the picture upright and in gray, transparency as white paper, its longer side 224."""
-    with Image.open(path) as file:
-        picture = ImageOps.exif_transpose(file)
-        if picture.has_transparency_data:
-            picture = picture.convert("RGBA")
-            picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-        if picture.mode.startswith("I"):  # 16 bits
-            picture = Image.fromarray(np.asarray(picture, dtype=np.float32))
-        else:
-            picture = picture.convert("L").convert("F")
-        scale = WORKING_SIDE / max(picture.size)
-        size = [max(1, round(side * scale)) for side in picture.size]
-        return np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
+    picture = open_picture(path, "L").convert("F")
+    scale = WORKING_SIDE / max(picture.size)
+    size = [max(1, round(side * scale)) for side in picture.size]
+    return np.asarray(picture.resize(size, Image.Resampling.LANCZOS))
 
 
 def to_digit(gray: np.ndarray) -> np.ndarray:
@@ -128,11 +119,3 @@ def centre(digit: np.ndarray) -> np.ndarray:
     place = tuple(slice(at, at + side) for at, side in zip(corner, digit.shape, strict=True))
     image[place] = np.round(255 * digit)
     return image
-
-
-def _files(path: Path) -> list[Path]:
-    """Returns the picture files in a folder, or the path itself."""
-    if not path.is_dir():
-        return [path]
-    suffixes = Image.registered_extensions()
-    return sorted(file for file in path.iterdir() if file.suffix.lower() in suffixes)
