@@ -1,6 +1,7 @@
 """Every CNN of torchvision with hand-derived layers: is it the same model, and how much is by hand?
 
     python -m benchmarks.torchvision_models [resnet18 fcn_resnet50 ...] [--results FILE.csv]
+    python -m benchmarks.torchvision_models --families    # the README's table, from the results
 
 Each model, with random weights, is converted, counted and proved (float64, in training and in
 evaluation). Its row is written as soon as it is done: a run that was cut off goes on from there.
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import argparse
 import csv
+import re
+from itertools import groupby
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -105,12 +108,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.torchvision_models")
     parser.add_argument("models", nargs="*", metavar="MODEL", help="all, unless some are named")
     parser.add_argument("--results", type=Path, default=RESULTS, help="a CSV file to go on with")
+    parser.add_argument("--families", action="store_true", help="print what is known in Markdown")
     arguments = parser.parse_args()
     if unknown := set(arguments.models) - set(names()):
         parser.error(f"torchvision has no CNN {', '.join(sorted(unknown))}")
     done = []
     if arguments.results.exists():
         done = list(csv.DictReader(arguments.results.read_text().splitlines()))
+    if arguments.families:
+        print(families(done))
+        return
     known = {each["model"] for each in done}
     wanted = [name for name in arguments.models or names() if name not in known]
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
@@ -134,6 +141,38 @@ def show(done: list[Row]) -> None:
     Console().print(table)
     different = [each["model"] for each in done if each["equal"] != "yes"]
     print(f"{len(done) - len(different)} of {len(done)} equal", *different, sep="\n")
+
+
+def families(done: list[Row]) -> str:
+    """The worst of each family, in Markdown."""
+    lines = [
+        "| family | models | nodes by hand | worst in training | in evaluation | rounding alone |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for family, group in groupby(sorted(done, key=family_of), family_of):
+        rows = list(group)
+        ours, others, beyond = (
+            sum(int(row[column]) for row in rows)
+            for column in ("nodes", "other nodes", "tensors beyond 1e-8")
+        )
+        rounded = max(rows, key=lambda row: float(row["the worst of them"] or 0))
+        cells = (
+            family,
+            f"{sum(row['equal'] == 'yes' for row in rows)} of {len(rows)} equal",
+            f"{100 * ours / (ours + others):.4g} %",
+            max((row["worst in training"] for row in rows), key=float),
+            max((row["worst in evaluation"] for row in rows), key=float),
+            "{the worst of them} ({torch's own, moved})".format(**rounded) if beyond else "",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def family_of(row: Row) -> str:
+    """The model's name without its size: resnet18 and resnet50 are of one family."""
+    found = re.match(r"(wide_)?(deeplabv3|[a-z]+)", row["model"])
+    assert found
+    return found[0]
 
 
 if __name__ == "__main__":
