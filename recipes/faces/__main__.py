@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
+from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from torch import Tensor
 
-from recipes.common.cli import RecipeCLI, run
+from recipes.common.checkpoints import WholeCheckpoints
+from recipes.common.cli import RecipeCLI, report_skipped, run
+from recipes.faces import evaluate, use
 from recipes.faces.data import Faces
 from recipes.faces.module import FaceRecogniser
+from recipes.faces.pictures import Pictures
+
+OTHER_COMMANDS = {
+    "enrol": use.main,
+    "recognise": use.main,
+    "verify": use.main,
+    "evaluate": evaluate.main,
+}
 
 
 class FacesCLI(RecipeCLI):
@@ -60,12 +72,24 @@ class FacesCLI(RecipeCLI):
         return config.data.protocol
 
     def drawing(self) -> Callback:
-        return Callback()
+        return Pictures()
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        self.trainer_defaults["plugins"] = [WholeCheckpoints()]
+        return super().instantiate_trainer(**kwargs)
+
+    def after_test(self) -> None:
+        super().after_test()
+        if self.trainer.is_global_zero:
+            report_skipped(self.datamodule.everything.skipped)
 
 
 def main() -> None:
-    """Runs the command line."""
-    run(FacesCLI, FaceRecogniser, Faces, "faces")
+    """Runs the command line: fit, validate, test, enrol, recognise, verify or evaluate."""
+    if sys.argv[1:] and sys.argv[1] in OTHER_COMMANDS:
+        OTHER_COMMANDS[sys.argv[1]](sys.argv[1:])
+    else:
+        run(FacesCLI, FaceRecogniser, Faces, "faces")
 
 
 if __name__ == "__main__":

@@ -17,10 +17,7 @@ class FaceVariation:
     Args:
         degrees: Largest rotation either way.
         scale: Largest relative change of size, and a third of it of the proportions.
-        shear: Largest slant either way, as a share of the height.
         shift: Largest shift along each axis, as a share of that side.
-        perspective: Largest relative difference in size between two opposite edges.
-        flip: Share of the faces that are mirrored.
         gain: Largest relative change of contrast.
         ramp: Strongest lighting from one side: the relative change from edge to edge.
         gamma: Strongest gamma curve, as the logarithm of its exponent.
@@ -30,10 +27,7 @@ class FaceVariation:
 
     degrees: float = 10.0
     scale: float = 0.12
-    shear: float = 0.0
     shift: float = 0.06
-    perspective: float = 0.0
-    flip: float = 0.5
     gain: float = 0.3
     ramp: float = 0.3
     gamma: float = 0.3
@@ -52,30 +46,22 @@ class FaceVariation:
         return self.hide(faces, generator)
 
     def pose(self, faces: Tensor, generator: torch.Generator) -> Tensor:
-        """Rotates, scales, slants, shifts, turns and mirrors; edges are continued outwards."""
-        count = len(faces)
-        random = torch.rand(9, count, generator=generator) * 2 - 1
+        """Rotates, scales and shifts; edges are continued outwards."""
+        count, _, height, width = faces.shape
+        random = torch.rand(5, count, generator=generator) * 2 - 1
         angle = random[0] * radians(self.degrees)
         size = 1 + self.scale * random[1]
-        width = 1 + self.scale / 3 * random[2]
-        slant = self.shear * random[3]
-        shift = 2 * self.shift * random[4:6]
-        turn = self.perspective * random[6:8]
-        mirror = torch.where(random[8] < 2 * self.flip - 1, -1.0, 1.0)
+        broad = 1 + self.scale / 3 * random[2]
+        shift = 2 * self.shift * random[3:5]
         cos, sin = angle.cos() * size, angle.sin() * size
-        aspect = faces.shape[3] / faces.shape[2]
         matrix = torch.stack(
             [
-                torch.stack([mirror * width * cos, (slant - sin) / aspect, shift[0]]),
-                torch.stack([mirror * width * sin * aspect, cos, shift[1]]),
-                torch.stack([*turn, torch.ones(count)]),
+                torch.stack([broad * cos, -sin * height / width, shift[0]]),
+                torch.stack([broad * sin * width / height, cos, shift[1]]),
             ]
-        )  # (3, 3, N), of homogeneous coordinates from -1 to 1
-        plane = F.affine_grid(torch.eye(2, 3).unsqueeze(0), [1, 1, *faces.shape[2:]], False)
-        points = torch.cat([plane, torch.ones_like(plane[..., :1])], 3).reshape(1, -1, 3)
-        moved = points @ matrix.permute(2, 1, 0)  # (N, H W, 3)
-        grid = (moved[..., :2] / moved[..., 2:]).view(count, *faces.shape[2:], 2)
-        return F.grid_sample(faces, grid.to(faces), padding_mode="border", align_corners=False)
+        )  # (2, 3, N), of coordinates from -1 to 1
+        grid = F.affine_grid(matrix.permute(2, 0, 1).to(faces), list(faces.shape), False)
+        return F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
 
     def light(self, faces: Tensor, generator: torch.Generator) -> Tensor:
         """Changes gamma and contrast, lights from one side and adds noise."""

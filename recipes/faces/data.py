@@ -112,7 +112,7 @@ class Faces(LightningDataModule):
         learn: int = 5,
         folds: int = 4,
         validation: int = 0,
-        repeats: int = 10,
+        repeats: int = 5,
         batch_size: int = 64,
         augment: FaceVariation | None = VARIATION,
     ) -> None:
@@ -165,14 +165,19 @@ class Faces(LightningDataModule):
 
     @property
     def people(self) -> int:
-        """How many people there are to learn from."""
-        return len(self.known)
+        """How many people there are to learn from, those in the mirror included."""
+        return 2 * len(self.known)
 
     def train_dataloader(self) -> DataLoader:
-        """Batches in an order that depends on the seed and the epoch alone."""
-        chosen = self.parts.learn
-        people = torch.searchsorted(self.known, self.everything.people[chosen])
-        faces = FaceBatches(self.everything.faces[chosen], people)
+        """Batches in an order that depends on the seed and the epoch alone.
+
+        No face is quite symmetric: a person in the mirror counts as another person.
+        """
+        chosen = self.everything.faces[self.parts.learn]
+        people = torch.searchsorted(self.known, self.everything.people[self.parts.learn])
+        faces = FaceBatches(
+            torch.cat([chosen, chosen.flip(3)]), torch.cat([people, people + len(self.known)])
+        )
         repeated = Subset(faces, [*range(len(faces))] * self.repeats)
         sampler: Sampler[int] = DistributedSampler(
             repeated,

@@ -45,29 +45,41 @@ class Verification(NamedTuple):
     threshold: Tensor
 
 
-def all_pairs(embeddings: Tensor, people: Tensor) -> Pairs:
-    """Compares every face with every other once.
+def all_pairs(embeddings: Tensor, people: Tensor, enrolled: Tensor) -> Pairs:
+    """Compares every face with every other once, but for the enrolled with each other.
 
     Args:
         embeddings: (N, D), of unit length.
         people: (N).
+        enrolled: (N), truth values.
     """
     first, second = torch.triu_indices(len(people), len(people), 1, device=people.device)
+    asked = ~(enrolled[first] & enrolled[second])
+    first, second = first[asked], second[asked]
     similarity = (embeddings @ embeddings.T)[first, second]
     return Pairs(first, second, similarity, people[first] == people[second])
 
 
+def roc(pairs: Pairs) -> tuple[Tensor, Tensor, Tensor]:
+    """Returns false accepts, true accepts and the similarity from which on: three of one length.
+
+    The similarity falls; the first is beyond all pairs.
+    """
+    shares = (pairs.similarity.double() + 1) / 2  # torchmetrics expects shares
+    false_accepts, true_accepts, thresholds = binary_roc(shares.clamp(0, 1), pairs.same.long())
+    return false_accepts, true_accepts, 2 * thresholds - 1
+
+
 def verification(pairs: Pairs) -> Verification:
     """Measures pairs; there have to be some of one person and some of two."""
-    shares = (pairs.similarity.double() + 1) / 2  # torchmetrics expects shares
-    false_accepts, true_accepts, thresholds = binary_roc(shares, pairs.same.long())
+    false_accepts, true_accepts, thresholds = roc(pairs)
     crossing = (false_accepts - (1 - true_accepts)).abs().argmin()
     allowed = int((false_accepts <= FALSE_ACCEPTS).nonzero().max())
     return Verification(
         (false_accepts[crossing] + 1 - true_accepts[crossing]) / 2,
-        binary_auroc(shares, pairs.same.long()),
+        binary_auroc(pairs.similarity.double(), pairs.same.long()),
         true_accepts[allowed],
-        2 * thresholds[allowed] - 1,
+        thresholds[allowed],
     )
 
 

