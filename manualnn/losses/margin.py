@@ -247,6 +247,7 @@ class _MarginLoss(nn.Module):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        """Keep the settings and draw the directions."""
         super().__init__()
         self.num_classes = num_classes
         self.embedding_size = embedding_size
@@ -291,13 +292,12 @@ class ArcFaceLoss(_MarginLoss):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        """Keep the settings and draw the directions."""
         super().__init__(num_classes, embedding_size, margin, scale, reduction, device, dtype)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy of the cosines, the right class's angle enlarged by the margin."""
-        return arcface_loss(
-            input, target, self.weight, self.margin, self.scale, self.reduction
-        )
+        return arcface_loss(input, target, self.weight, self.margin, self.scale, self.reduction)
 
 
 class CosFaceLoss(_MarginLoss):
@@ -323,10 +323,9 @@ class CosFaceLoss(_MarginLoss):
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
+        """Keep the settings and draw the directions."""
         super().__init__(num_classes, embedding_size, margin, scale, reduction, device, dtype)
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy of the cosines, the right class's lowered by the margin."""
-        return cosface_loss(
-            input, target, self.weight, self.margin, self.scale, self.reduction
-        )
+        return cosface_loss(input, target, self.weight, self.margin, self.scale, self.reduction)

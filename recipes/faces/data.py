@@ -150,7 +150,9 @@ class Faces(LightningDataModule):
                 )
             return split_pictures(people, self.learn, self.validation, self.split)
         folds = 1 if held_out else self.folds
-        known = len(self.everything.names) - (len(held_out) or -(-len(self.everything.names) // folds))
+        known = len(self.everything.names) - (
+            len(held_out) or -(-len(self.everything.names) // folds)
+        )
         if not 0 <= self.split < folds or not 0 <= self.validation <= known - 2:
             raise ValueError(
                 f"the split is from 0 to {folds - 1}, not {self.split}, and at most "
@@ -209,7 +211,9 @@ class Faces(LightningDataModule):
         chosen = torch.cat([enrolled, asked]) if len(asked) else asked
         is_enrolled = torch.arange(len(chosen)) < len(enrolled)
         everything = self.everything
-        faces = FaceBatches(everything.faces[chosen], everything.people[chosen], chosen, is_enrolled)
+        faces = FaceBatches(
+            everything.faces[chosen], everything.people[chosen], chosen, is_enrolled
+        )
         return self._batches(faces)
 
     def _batches(

@@ -57,7 +57,9 @@ def cut_out(photograph: Image.Image, box: Box) -> Image.Image:
     x, y = (left + right - width) / 2, (top + bottom - height) / 2 - side * RAISED
     grey = np.pad(np.asarray(photograph.convert("L")), side, mode="edge")
     corner = round(x + side), round(y + side)
-    return Image.fromarray(grey).crop((*corner, corner[0] + round(width), corner[1] + round(height)))
+    return Image.fromarray(grey).crop(
+        (*corner, corner[0] + round(width), corner[1] + round(height))
+    )
 
 
 def with_names(

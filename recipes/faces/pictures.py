@@ -11,7 +11,6 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 from torch import Tensor
 
 from recipes.common.pictures import BLUE, INK, ORANGE, PALE, learning_curves, new_figure
@@ -60,8 +59,8 @@ def receiver_curves(curves: dict[str, Pairs]) -> Figure:
     axes.set(xlim=(1e-4, 1), ylim=(0, 1.01))
     axes.set_xlabel("false accepts: pairs of two people taken for one", color=INK)
     axes.set_ylabel("true accepts: pairs of one person taken for one", color=INK)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(PercentFormatter(1))
+    axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
     axes.grid(color=PALE, linewidth=0.5)
     axes.legend(frameon=False, labelcolor=INK, loc="lower right")
     _plain(axes)
@@ -71,28 +70,31 @@ def receiver_curves(curves: dict[str, Pairs]) -> Figure:
 def confusable(faces: Tensor, people: Tensor, pairs: Pairs) -> Figure:
     """Draws the pairs of two people most alike, and the pairs of one person least alike.
 
+    Of every two people, and of every person, it is the worst pair.
+
     Args:
         faces: (N, 1, H, W).
         people: (N).
         pairs: Of these faces.
     """
     figure = new_figure(1.5 * COLUMNS, 5.2, "The most confusable pairs, and how similar they are")
-    rows = (
-        ("two people", pairs.similarity.masked_fill(pairs.same, -2), True),
-        ("one person", pairs.similarity.masked_fill(~pairs.same, 2), False),
-    )
-    grid = figure.subplots(2, COLUMNS)
-    for line, (kind, similarity, largest) in zip(grid, rows, strict=True):
-        chosen = similarity.argsort(descending=largest)[:COLUMNS].tolist()
-        for axes, pair in zip(line, chosen, strict=False):
-            first, second = int(pairs.first[pair]), int(pairs.second[pair])
-            axes.imshow(torch.cat([faces[first, 0], faces[second, 0]]).cpu(), "gray")
-            numbers = sorted({int(people[first]) + 1, int(people[second]) + 1})
-            who = " and ".join(map(str, numbers))
+    rows = figure.subplots(2, COLUMNS)
+    for axes in rows.flat:
+        axes.axis("off")
+    for line, kind, same in zip(rows, ("two people", "one person"), (False, True), strict=True):
+        order = pairs.similarity.argsort(descending=not same)
+        shown: dict[tuple[int, int], int] = {}
+        for pair in order[pairs.same[order] == same].tolist():
+            one, other = people[pairs.first[pair]], people[pairs.second[pair]]
+            shown.setdefault((int(min(one, other)) + 1, int(max(one, other)) + 1), pair)
+            if len(shown) == COLUMNS:
+                break
+        for axes, (numbers, pair) in zip(line, shown.items(), strict=False):
+            two = faces[[int(pairs.first[pair]), int(pairs.second[pair])], 0]
+            axes.imshow(two.flatten(0, 1).cpu(), "gray")
+            who = " and ".join(map(str, dict.fromkeys(numbers)))
             text = f"{kind}\n{who}: {float(pairs.similarity[pair]):.2f}"
             axes.set_title(text, fontsize=8, color=INK)
-        for axes in line:
-            axes.axis("off")
     return figure
 
 
@@ -100,7 +102,9 @@ def confusable(faces: Tensor, people: Tensor, pairs: Pairs) -> Figure:
 def occlusion(module: FaceRecogniser, faces: Tensor) -> Figure:
     """Draws which parts of faces (N, 1, H, W), from 0 to 1, their embeddings depend on."""
     maps = torch.stack([occlusion_map(module, face) for face in faces])
-    figure = new_figure(1.5 * len(faces), 4.6, "What decides: similarity lost where a part is hidden")
+    figure = new_figure(
+        1.5 * len(faces), 4.6, "What decides: similarity lost where a part is hidden"
+    )
     largest = maps.max().item()
     for number, (above, below) in enumerate(figure.subplots(2, len(faces)).T):
         above.imshow(faces[number, 0].cpu(), "gray")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -126,7 +127,7 @@ def _read(
     root: Path,
     box: tuple[int, int, int, int] | None = None,
     held_out: Iterable[str] = (),
-    skipped: Mapping[Path, str] = {},
+    skipped: Mapping[Path, str] = MappingProxyType({}),
 ) -> FaceSet:
     """Reads the files of people; who is left with one picture is skipped."""
     reasons = dict(skipped)

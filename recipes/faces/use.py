@@ -53,7 +53,9 @@ def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="python -m recipes.faces")
     commands = whole.add_subparsers(required=True)
 
-    def command(run: Callable[[argparse.Namespace], None], *operands: str) -> argparse.ArgumentParser:
+    def command(
+        run: Callable[[argparse.Namespace], None], *operands: str
+    ) -> argparse.ArgumentParser:
         each = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
         each.set_defaults(run=run)
         each.add_argument("--ckpt_path", type=Path, required=True, help="the trained net")
@@ -94,7 +96,9 @@ def enrol(chosen: argparse.Namespace) -> None:
     if gallery.names.count(chosen.name):
         gallery.save(chosen.gallery)
     pictures = gallery.names.count(chosen.name)
-    print(f"{chosen.gallery}: {chosen.name} with {pictures} faces, {len(set(gallery.names))} people")
+    print(
+        f"{chosen.gallery}: {chosen.name} with {pictures} faces, {len(set(gallery.names))} people"
+    )
     report_skipped(skipped)
 
 

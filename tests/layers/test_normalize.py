@@ -34,7 +34,9 @@ def _results(function, x, **options):
     ],
 )
 def test_equals_torch(shape, options):
-    results = [_results(function, _input(shape), **options) for function in (normalize, F.normalize)]
+    results = [
+        _results(function, _input(shape), **options) for function in (normalize, F.normalize)
+    ]
     torch.testing.assert_close(*results, rtol=1e-12, atol=1e-14)
 
 

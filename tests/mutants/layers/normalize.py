@@ -9,5 +9,9 @@ MUTANTS = [
     ("eps does not take over", "torch.where(inverse * eps < 1, along, 0)", "along"),
     ("sign of the part along y", "grad_output - torch.where", "grad_output + torch.where"),
     ("no division by the length", "return tangent * inverse", "return tangent"),
-    ("half precision is squared as it is", "wide = at_least_float32(input)\n        return (wide * ", "wide = input\n        return (wide * "),
+    (
+        "half precision is squared as it is",
+        "wide = at_least_float32(input)\n        return (wide * ",
+        "wide = input\n        return (wide * ",
+    ),
 ]

@@ -11,8 +11,8 @@ MUTANTS = [
     ),
     (
         "a larger angle than half a turn is rewarded",
-        "return torch.where(cosine > -math.cos(margin), turned, cosine - margin * math.sin(margin))",
-        "return turned",
+        "torch.where(cosine > -math.cos(margin), turned, cosine - margin * math.sin(margin))",
+        "turned",
     ),
     (
         "the straight line starts elsewhere",
@@ -20,7 +20,11 @@ MUTANTS = [
         "turned, cosine - margin)",
     ),
     ("the held sine is differentiated", "torch.where(held, 0, cosine / sin)", "(cosine / sin)"),
-    ("sign of dphi/dc", "math.cos(margin) + torch.where(held", "math.cos(margin) - torch.where(held"),
+    (
+        "sign of dphi/dc",
+        "math.cos(margin) + torch.where(held",
+        "math.cos(margin) - torch.where(held",
+    ),
     (
         "the straight line has no slope",
         "return torch.where(cosine > -math.cos(margin), turned, 1)",
@@ -32,7 +36,11 @@ MUTANTS = [
         "return turned",
     ),
     ("the cosine margin helps", "return cosine - margin", "return cosine + margin"),
-    ("the cosine margin stretches", "return torch.ones_like(cosine)", "return 2 * torch.ones_like(cosine)"),
+    (
+        "the cosine margin stretches",
+        "return torch.ones_like(cosine)",
+        "return 2 * torch.ones_like(cosine)",
+    ),
     ("no scale", "return scale * torch.where(is_target", "return torch.where(is_target"),
     (
         "every class has the margin",
