@@ -20,7 +20,7 @@ from recipes.faces.metrics import FALSE_ACCEPTS, Pairs, all_pairs, roc
 from recipes.faces.module import FaceRecogniser
 
 COLUMNS = 7
-PATCH, STRIDE = 12, 2  # pixels
+PATCH, STRIDE = 12, 4  # pixels
 
 
 def plane(embeddings: Tensor, people: Tensor, enrolled: Tensor) -> Figure:
@@ -52,8 +52,8 @@ def receiver_curves(curves: dict[str, Pairs]) -> Figure:
     figure = new_figure(6.4, 5, "One person or two? All pairs of the faces in question")
     axes = figure.subplots()
     for (name, pairs), color in zip(curves.items(), (BLUE, ORANGE), strict=False):
-        false_accepts, true_accepts, _ = roc(pairs)
-        axes.plot(false_accepts.cpu(), true_accepts.cpu(), color=color, label=name)
+        *curve, _ = roc(pairs)
+        axes.plot(*(part.numpy(force=True) for part in curve), color=color, label=name)
     axes.axvline(FALSE_ACCEPTS, color=PALE, linewidth=0.8, linestyle="--")
     axes.set_xscale("log")
     axes.set(xlim=(1e-4, 1), ylim=(0, 1.01))
@@ -91,7 +91,7 @@ def confusable(faces: Tensor, people: Tensor, pairs: Pairs) -> Figure:
                 break
         for axes, (numbers, pair) in zip(line, shown.items(), strict=False):
             two = faces[[int(pairs.first[pair]), int(pairs.second[pair])], 0]
-            axes.imshow(two.flatten(0, 1).cpu(), "gray")
+            axes.imshow(two.flatten(0, 1).numpy(force=True), "gray")
             who = " and ".join(map(str, dict.fromkeys(numbers)))
             text = f"{kind}\n{who}: {float(pairs.similarity[pair]):.2f}"
             axes.set_title(text, fontsize=8, color=INK)
@@ -107,9 +107,10 @@ def occlusion(module: FaceRecogniser, faces: Tensor) -> Figure:
     )
     largest = maps.max().item()
     for number, (above, below) in enumerate(figure.subplots(2, len(faces)).T):
-        above.imshow(faces[number, 0].cpu(), "gray")
-        below.imshow(faces[number, 0].cpu(), "gray")
-        drawn = below.imshow(maps[number].cpu(), "inferno", alpha=0.65, vmin=0, vmax=largest)
+        above.imshow(faces[number, 0].numpy(force=True), "gray")
+        below.imshow(faces[number, 0].numpy(force=True), "gray")
+        heat = maps[number].numpy(force=True)
+        drawn = below.imshow(heat, "inferno", alpha=0.65, vmin=0, vmax=largest)
         above.axis("off")
         below.axis("off")
     bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.7, aspect=30)

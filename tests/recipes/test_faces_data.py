@@ -229,4 +229,4 @@ def test_every_amount_of_variation_does_something_and_none_does_nothing(name):
         for amounts in (NOTHING, NOTHING | {name: 0.2 if name != "degrees" else 20.0})
     )
     torch.testing.assert_close(same, faces, atol=2e-3, rtol=0)
-    assert (changed - faces).abs().flatten(1).max(1).values.min() > 0.01
+    assert ((changed - faces).abs() > 0.01).flatten(1).any(1).sum() >= 6
