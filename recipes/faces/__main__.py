@@ -29,10 +29,6 @@ OTHER_COMMANDS = {
 class FacesCLI(RecipeCLI):
     """Trains and tests a recogniser of faces."""
 
-    @property
-    def monitored(self) -> str:
-        return "val_accuracy" if self.datamodule.protocol == "identification" else "val_auc"
-
     @staticmethod
     def subcommands() -> dict[str, set[str]]:
         """Without predict: ``recognise`` and ``verify`` are commands of their own."""
@@ -75,7 +71,11 @@ class FacesCLI(RecipeCLI):
         return Pictures()
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        self.trainer_defaults["plugins"] = [WholeCheckpoints()]
+        protocol = self.datamodule.protocol
+        self.monitored = "val_accuracy" if protocol == "identification" else "val_auc"
+        plugins = self.config[self.subcommand].trainer.plugins or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        kwargs["plugins"] = [WholeCheckpoints(), *plugins]
         return super().instantiate_trainer(**kwargs)
 
     def after_test(self) -> None:

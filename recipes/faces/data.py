@@ -181,7 +181,7 @@ class Faces(LightningDataModule):
             torch.cat([chosen, chosen.flip(3)]), torch.cat([people, people + len(self.known)])
         )
         repeated = Subset(faces, [*range(len(faces))] * self.repeats)
-        sampler: Sampler[int] = DistributedSampler(
+        sampler: DistributedSampler = DistributedSampler(
             repeated,
             num_replicas=self.trainer.world_size,
             rank=self.trainer.global_rank,

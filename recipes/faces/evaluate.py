@@ -85,8 +85,8 @@ def baseline(protocol: str, split: int) -> dict[str, str]:
 
 def summary(rows: Sequence[Row]) -> Iterator[str]:
     """The table in Markdown: mean and range of the runs of each protocol and kind of layers."""
-    titles = ("protocol", "layers", "split", "runs")
-    titles += ("accuracy %", "equal error rate %", "AUC", "true accepts %")
+    titles = ["protocol", "layers", "split", "runs"]
+    titles += ["accuracy %", "equal error rate %", "AUC", "true accepts %"]
     yield f"| {' | '.join(titles)} |"
     yield "| --- " * len(titles) + "|"
     for protocol, layers in dict.fromkeys((row["protocol"], row["layers"]) for row in rows):

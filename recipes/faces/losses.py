@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -25,7 +27,7 @@ class TorchCosFaceLoss(TorchArcFaceLoss):
     phi = staticmethod(margin.cosine_margin)
 
 
-LOSSES = {
+LOSSES: dict[str, dict[str, Any]] = {
     "manual": {"arcface": margin.ArcFaceLoss, "cosface": margin.CosFaceLoss},
     "torch": {"arcface": TorchArcFaceLoss, "cosface": TorchCosFaceLoss},
 }

@@ -32,7 +32,8 @@ def measure(compared: Compared) -> tuple[dict[str, Tensor], float]:
     The pairs are told apart in any case; named are the faces where people are enrolled.
     """
     embeddings, people, _, enrolled = compared.compute()
-    scores = verification(all_pairs(embeddings, people, enrolled))._asdict()
+    measured = verification(all_pairs(embeddings, people, enrolled))
+    scores: dict[str, Any] = measured._asdict()
     threshold = float(scores.pop("threshold"))
     if enrolled.any():
         names, _ = named(embeddings[~enrolled], embeddings[enrolled], people[enrolled])
@@ -84,6 +85,9 @@ class FaceRecogniser(LightningModule):
         net = face_net(namespace(layers), embedding_size, pooled, dropout)
         self.net = net.to(memory_format=torch.channels_last)
         self.loss = LOSSES[layers][loss](people, embedding_size, margin, scale)
+        self.margin, self.ramp = margin, ramp
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.warmup = warmup
         self.val_faces = Compared()
         self.test_faces = Compared()
 
@@ -98,7 +102,7 @@ class FaceRecogniser(LightningModule):
     def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
         faces, people = batch
         progress = self.global_step / self.trainer.estimated_stepping_batches
-        self.loss.margin = self.hparams.margin * min(1, progress / max(self.hparams.ramp, 1e-9))
+        self.loss.margin = self.margin * min(1, progress / max(self.ramp, 1e-9))
         embeddings = self.net(standardise(faces))
         loss = self.loss(embeddings, people)
         with torch.no_grad():
@@ -149,13 +153,16 @@ class FaceRecogniser(LightningModule):
     def configure_optimizers(self) -> Any:
         decayed = [weight for weight in self.parameters() if weight.ndim > 1]
         others = [weight for weight in self.parameters() if weight.ndim == 1]
-        groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed},
+            {"params": others, "weight_decay": 0.0},
+        ]
         optimizer = AdamW(
             groups,
-            lr=self.hparams.learning_rate,
-            weight_decay=self.hparams.weight_decay,
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
             betas=(0.9, 0.99),
         )
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = warmup_cosine(optimizer, steps, self.hparams.warmup)
+        schedule = warmup_cosine(optimizer, steps, self.warmup)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]

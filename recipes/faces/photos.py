@@ -36,9 +36,8 @@ def find_faces(photograph: Image.Image) -> list[Box]:
         )
     import cv2
 
-    detector = cv2.CascadeClassifier(
-        str(Path(cv2.data.haarcascades, "haarcascade_frontalface_default.xml"))
-    )
+    cascades = Path(cv2.__file__).with_name("data")
+    detector = cv2.CascadeClassifier(str(cascades / "haarcascade_frontalface_default.xml"))
     side = max(24, round(SMALLEST_FACE * min(photograph.size)))
     squares = detector.detectMultiScale(
         np.asarray(photograph.convert("L")), 1.1, NEIGHBOURS, minSize=(side, side)

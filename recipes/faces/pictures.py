@@ -154,7 +154,7 @@ class Pictures(Callback):
 
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, FaceRecogniser)
-        data = cast(Faces, trainer.datamodule)
+        data = cast(Faces, trainer.datamodule)  # type: ignore[attr-defined]
         embeddings, people, numbers, enrolled = module.test_faces.compute()
         if not trainer.is_global_zero:
             return

@@ -64,9 +64,9 @@ def load(dataset: str, root: Path) -> FaceSet:
     Raises:
         FileNotFoundError: If it is not there, or has no two pictures of anybody.
     """
-    return {"embedded": embedded, "folder": lambda: folder(root), "lfw": lambda: lfw(root)}[
-        dataset
-    ]()
+    if dataset == "embedded":
+        return embedded()
+    return folder(root) if dataset == "folder" else lfw(root)
 
 
 @cache

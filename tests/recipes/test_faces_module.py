@@ -30,7 +30,7 @@ def last_loss(loss: str, layers: str) -> float:
     module = FaceRecogniser(data.people, layers, loss)
     trainer = Trainer(
         accelerator="cpu",
-        max_steps=30,
+        max_steps=10,
         precision="64-true",
         limit_val_batches=0,
         enable_checkpointing=False,
@@ -141,11 +141,13 @@ def killed(folder: Path, arguments: str, hangs_at: int, seconds: float) -> None:
     """Kills a training seconds after its first step, or while it writes a checkpoint."""
     process = PROCESSES.Process(target=train, args=(arguments, hangs_at))
     process.start()
-    before = set(folder.rglob("config.yaml"))
-    while process.is_alive() and set(folder.rglob("config.yaml")) == before:
+    begun, half = (set(folder.rglob(name)) for name in ("config.yaml", "*.part.ckpt"))
+    while process.is_alive() and set(folder.rglob("config.yaml")) == begun:
         time.sleep(0.02)
     until = time.monotonic() + seconds
-    while process.is_alive() and time.monotonic() < until and not [*folder.rglob("*.part.ckpt")]:
+    while process.is_alive() and time.monotonic() < until:
+        if set(folder.rglob("*.part.ckpt")) != half:
+            break
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
