@@ -103,7 +103,9 @@ class FaceRecogniser(LightningModule):
         faces, people = batch
         progress = self.global_step / self.trainer.estimated_stepping_batches
         self.loss.margin = self.margin * min(1, progress / max(self.ramp, 1e-9))
-        embeddings = self.net(standardise(faces))
+        with torch.random.fork_rng():  # a resumed training drops the same features
+            torch.manual_seed(hash((torch.initial_seed(), self.global_step, self.global_rank)))
+            embeddings = self.net(standardise(faces))
         loss = self.loss(embeddings, people)
         with torch.no_grad():
             cosines = linear(normalize(embeddings), normalize(self.loss.weight))
