@@ -8,8 +8,8 @@ from typing import cast
 import torch
 from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback
-from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -21,30 +21,56 @@ from recipes.faces.module import FaceRecogniser
 
 COLUMNS = 7
 PATCH, STRIDE = 12, 4  # pixels
+MOST_IN_PLANE, STEPS_IN_PLANE = 400, 300
+NEIGHBOURHOOD = 0.1  # the difference in similarity that counts
 
 
 def plane(embeddings: Tensor, people: Tensor, enrolled: Tensor) -> Figure:
-    """Draws embeddings (N, D) in the plane of their two main directions, a number per person."""
-    centred = embeddings - embeddings.mean(0)
-    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
-    places = (centred @ directions[:2].T).cpu()
-    figure = new_figure(8, 8, "Embeddings in the plane: a number is a person's face")
+    """Draws embeddings (N, D) in a plane where the similar ones lie together, a number per face."""
+    chosen = torch.linspace(0, len(people) - 1, min(len(people), MOST_IN_PLANE)).long()
+    people, enrolled = people[chosen], enrolled[chosen]
+    places = beside_the_similar(embeddings[chosen]).cpu()
+    figure = new_figure(8, 8, "Embeddings: similar faces lie together, a number is a person")
     axes = figure.subplots()
-    colors = colormaps["hsv"]
     shades = {person: number for number, person in enumerate(people.unique().tolist())}
     for (x, y), person, known in zip(
         places.tolist(), people.tolist(), enrolled.tolist(), strict=True
     ):
-        color = colors((shades[person] * 0.381966) % 1, alpha=0.35 if known else 0.95)
+        hue = (shades[person] * 0.381966) % 1  # the golden section: neighbours differ
+        color = (*hsv_to_rgb((hue, 0.9, 0.75)), 0.4 if known else 1.0)
         axes.text(x, y, str(person + 1), ha="center", va="center", fontsize=8, color=color)
-    axes.update_datalim(places.tolist())
+    axes.update_datalim(places.numpy())
     axes.autoscale_view()
-    share = (places.square().sum() / centred.square().sum()).item()
-    label = f"the two main directions, {100 * share:.0f} % of the variance"
-    axes.set_xlabel(label + ("; pale: learnt" if enrolled.any() else ""), color=INK)
-    _plain(axes)
+    text = "only who is near whom counts: directions and large distances mean nothing"
+    axes.set_xlabel(text + ("; pale: learnt" if enrolled.any() else ""), color=INK)
     axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_color(PALE)
     return figure
+
+
+def beside_the_similar(embeddings: Tensor) -> Tensor:
+    """Places embeddings (N, D), of unit length, in the plane (N, 2), the similar ones together.
+
+    Stochastic neighbour embedding (van der Maaten and Hinton 2008) with one width for all, from the
+    two main directions on: the shares of neighbours in the plane are to be those of the embeddings.
+    """
+    with torch.inference_mode(False), torch.enable_grad():  # a test runs without gradients
+        embeddings = embeddings.clone()
+        alone = torch.eye(len(embeddings), dtype=torch.bool, device=embeddings.device)
+        closeness = (embeddings @ embeddings.T / NEIGHBOURHOOD).masked_fill(alone, -torch.inf)
+        shares = closeness.softmax(1)
+        shares = (shares + shares.T) / (2 * len(embeddings))
+        centred = embeddings - embeddings.mean(0)
+        _, _, directions = torch.linalg.svd(centred, full_matrices=False)
+        places = (centred @ directions[:2].T).requires_grad_()
+        optimizer = torch.optim.Adam([places], lr=0.3)
+        for _ in range(STEPS_IN_PLANE):
+            likeness = -torch.log1p((places.unsqueeze(1) - places).square().sum(2))
+            total = likeness.masked_fill(alone, -torch.inf).flatten().logsumexp(0)
+            optimizer.zero_grad()
+            (total - (shares * likeness).sum()).backward()
+            optimizer.step()
+    return places.detach()
 
 
 def receiver_curves(curves: dict[str, Pairs]) -> Figure:

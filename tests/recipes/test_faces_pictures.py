@@ -5,7 +5,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from recipes.faces.metrics import Pairs
-from recipes.faces.pictures import confusable, occlusion, occlusion_map, plane, receiver_curves
+from recipes.faces.pictures import (
+    beside_the_similar,
+    confusable,
+    occlusion,
+    occlusion_map,
+    plane,
+    receiver_curves,
+)
 
 
 class LooksAtTheCorner(nn.Module):
@@ -49,6 +56,18 @@ def test_the_curve_is_that_of_the_pairs():
     curve = axes.lines[0]
     assert curve.get_label() == "net"
     assert curve.get_xydata().tolist() == [[0, 0], [0, 0.5], [0.5, 0.5], [0.5, 1], [1, 1]]
+
+
+def test_similar_faces_lie_together():
+    generator = torch.Generator().manual_seed(0)
+    people = torch.arange(12).repeat_interleave(4)
+    embeddings = torch.eye(12)[people] + 0.1 * torch.randn(48, 12, generator=generator)
+    places = beside_the_similar(F.normalize(embeddings))
+    distances = torch.cdist(places, places).fill_diagonal_(torch.inf)
+    assert torch.equal(people[distances.argmin(1)], people)
+    same = people.unsqueeze(0) == people.unsqueeze(1)
+    finite = distances.isfinite()
+    assert distances[same & finite].mean() < distances[~same].mean() / 4
 
 
 def test_every_face_has_a_number_in_the_plane():

@@ -56,5 +56,5 @@ MUTANTS = [
     ("no slope in the gradient", "return ctx.scale * delta * steep", "return ctx.scale * delta"),
     ("the embeddings keep their length", "linear(normalize(input), ", "linear(input, "),
     ("the directions keep their length", "normalize(weight))\n", "weight)\n"),
-    ("autocast rounds the cosines", "input, weight = autocast_float32(input, weight)\n", ""),
+    ("autocast rounds the cosines", "    input, weight = autocast_float32(input, weight)\n", ""),
 ]
