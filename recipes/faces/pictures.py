@@ -129,17 +129,19 @@ def occlusion(module: FaceRecogniser, faces: Tensor) -> Figure:
     """Draws which parts of faces (N, 1, H, W), from 0 to 1, their embeddings depend on."""
     maps = torch.stack([occlusion_map(module, face) for face in faces])
     figure = new_figure(
-        1.5 * len(faces), 4.6, "What decides: similarity lost where a part is hidden"
+        1.5 * len(faces), 4.1, "What decides: similarity lost where a part is hidden"
     )
     largest = maps.max().item()
     for number, (above, below) in enumerate(figure.subplots(2, len(faces)).T):
         above.imshow(faces[number, 0].numpy(force=True), "gray")
         below.imshow(faces[number, 0].numpy(force=True), "gray")
         heat = maps[number].numpy(force=True)
-        drawn = below.imshow(heat, "inferno", alpha=0.65, vmin=0, vmax=largest)
+        drawn = below.imshow(
+            heat, "inferno", alpha=0.65, vmin=0, vmax=largest, interpolation="bicubic"
+        )
         above.axis("off")
         below.axis("off")
-    bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.7, aspect=30)
+    bar = figure.colorbar(drawn, ax=figure.axes, shrink=0.7, aspect=30, label="similarity lost")
     bar.outline.set_visible(False)
     return figure
 
