@@ -97,7 +97,7 @@ class FaceRecogniser(LightningModule):
         The embeddings of a face and of its mirror image are added.
         """
         faces = standardise(faces)
-        return normalize(self.net(faces) + self.net(faces.flip(3)))
+        return normalize((self.net(faces) + self.net(faces.flip(3))).float())
 
     def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
         faces, people = batch

@@ -109,7 +109,7 @@ def test_another_net_has_another_fingerprint():
 
 TRAINING = (
     "fit --layers torch --model.embedding_size 8 --data.learn 2 --data.validation 1 "
-    "--data.repeats 1 --data.batch_size 16 --trainer.max_epochs 6 --trainer.accelerator cpu "
+    "--data.repeats 1 --data.batch_size 16 --trainer.max_epochs 4 --trainer.accelerator cpu "
     "--trainer.enable_progress_bar false --trainer.enable_model_summary false "
     "--trainer.callbacks recipes.common.averaging.RunningAverage --trainer.callbacks.decay 0.9"
 )
@@ -159,7 +159,7 @@ def test_a_training_killed_at_any_moment_goes_on_as_if_nothing_had_happened(tmp_
     arguments, epochs = f"{TRAINING} --trainer.default_root_dir {part}", []
     process = PROCESSES.Process(target=train, args=(arguments.replace(str(part), str(whole)), 0))
     process.start()
-    for hangs_at, seconds in ((1, 60), (4, 60), (0, 0.0), (2, 60), (0, 0.7)):
+    for hangs_at, seconds in ((1, 60), (4, 60), (0, 0.0), (2, 60)):
         last = newest(part)
         resumed = f" --ckpt_path {last}" if last else ""
         killed(part, arguments + resumed, hangs_at, seconds)
@@ -167,14 +167,14 @@ def test_a_training_killed_at_any_moment_goes_on_as_if_nothing_had_happened(tmp_
             torch.load(checkpoint, weights_only=True)
         last = newest(part)
         epochs.append(torch.load(last, weights_only=True)["epoch"] if last else -1)
-    assert epochs == sorted(epochs) and epochs[0] == -1 and epochs[-1] < 5
+    assert epochs == sorted(epochs) and epochs[0] == -1 and epochs[-1] < 3
     finished = PROCESSES.Process(target=train, args=(f"{arguments} --ckpt_path {newest(part)}", 0))
     finished.start()
     for each in (process, finished):
         each.join()
         assert each.exitcode == 0
     ours, theirs = (torch.load(newest(run), weights_only=True) for run in (whole, part))
-    assert ours["epoch"] == theirs["epoch"] == 5
+    assert ours["epoch"] == theirs["epoch"] == 3
     for name, value in ours["state_dict"].items():
         assert torch.equal(value, theirs["state_dict"][name]), name
     assert ours["threshold"] == theirs["threshold"]
