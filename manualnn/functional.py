@@ -44,6 +44,7 @@ from manualnn.layers.joining import cat, chunk, mean, split
 from manualnn.layers.layernorm import layer_norm
 from manualnn.layers.linear import linear
 from manualnn.layers.local_response_norm import local_response_norm
+from manualnn.layers.normalize import normalize
 from manualnn.layers.pooling import max_pool1d, max_pool2d, max_pool3d
 from manualnn.layers.resize import interpolate
 from manualnn.layers.softmax import log_softmax, softmax
@@ -110,6 +111,7 @@ __all__ = [
     "mse_loss",
     "mul",
     "nll_loss",
+    "normalize",
     "prelu",
     "relu",
     "relu6",

@@ -252,6 +252,8 @@ DIRECT_CALLS = [
     ("binary_cross_entropy_with_logits", (_X1, _X1.sigmoid()), {"pos_weight": _random(6)}),
     ("kl_div", (_PROBABILITIES.log(), _random(4, 3).softmax(1)), {"reduction": "batchmean"}),
     ("kl_div", (_PROBABILITIES.log(), _random(4, 3), False), {"log_target": True}),
+    ("normalize", (_X2,), {}),
+    ("normalize", (_X2, 2), {"dim": -1, "eps": 3.0}),
     ("nll_loss", (_random(4, 3), torch.tensor([0, 2, 1, 1]), _random(3)), {"ignore_index": 1}),
     ("cross_entropy", (_random(4, 3), torch.tensor([0, 2, 1, 1])), {"ignore_index": 1}),
     ("cross_entropy", (_random(4, 3), _PROBABILITIES, _random(3).abs()), {"reduction": "none"}),

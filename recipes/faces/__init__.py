@@ -1,0 +1,1 @@
+"""Recognising faces: ``python -m recipes.faces --help``."""

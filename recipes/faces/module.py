@@ -1,0 +1,170 @@
+"""Learning to recognise faces: loss, scores and optimizer of one net."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.optim import AdamW
+
+from manualnn.functional import linear, normalize
+from recipes.common.layers import namespace
+from recipes.common.schedule import warmup_cosine
+from recipes.faces.losses import LOSSES
+from recipes.faces.metrics import Compared, all_pairs, named, verification
+from recipes.faces.nets import face_net
+
+SMALLEST_CONTRAST = 0.05
+
+
+def standardise(faces: Tensor) -> Tensor:
+    """Brings every face (N, 1, H, W) to mean 0 and standard deviation about 1."""
+    std, mean = torch.std_mean(faces, (1, 2, 3), keepdim=True)
+    return (faces - mean) / (std + SMALLEST_CONTRAST)
+
+
+def measure(compared: Compared) -> tuple[dict[str, Tensor], float]:
+    """Returns the scores of the faces in question, and the threshold that their pairs choose.
+
+    The pairs are told apart in any case; named are the faces where people are enrolled.
+    """
+    embeddings, people, _, enrolled = compared.compute()
+    measured = verification(all_pairs(embeddings, people, enrolled))
+    scores: dict[str, Any] = measured._asdict()
+    threshold = float(scores.pop("threshold"))
+    if enrolled.any():
+        names, _ = named(embeddings[~enrolled], embeddings[enrolled], people[enrolled])
+        scores["accuracy"] = (names == people[~enrolled]).float().mean()
+    return scores, threshold
+
+
+class FaceRecogniser(LightningModule):
+    """A net that maps faces to embeddings: close together for one person, far apart for two.
+
+    Args:
+        people: How many people it learns from; the data say it.
+        layers: ``manual`` builds it from manualnn, ``torch`` from torch.nn and autograd.
+        loss: ``arcface`` enlarges the angle to the right person, ``cosface`` lowers the cosine.
+        margin: By how much.
+        scale: What the cosines are multiplied by.
+        ramp: Share of the steps in which the margin rises from 0.
+        embedding_size: Length of an embedding.
+        pooled: Average each channel over the face, instead of keeping where it fired.
+        dropout: Share of the features that are dropped while learning.
+        learning_rate: The highest learning rate.
+        weight_decay: Of AdamW; biases and batch norm have none.
+        warmup: Share of the steps in which the learning rate rises before it falls along a cosine.
+
+    Attributes:
+        threshold: The similarity from which on two faces are of one person, by the validation
+            pairs; None where there are none.
+    """
+
+    threshold: float | None = None
+
+    def __init__(
+        self,
+        people: int,
+        layers: Literal["manual", "torch"] = "manual",
+        loss: Literal["arcface", "cosface"] = "arcface",
+        margin: float = 0.3,
+        scale: float = 16.0,
+        ramp: float = 0.2,
+        embedding_size: int = 96,
+        pooled: bool = False,
+        dropout: float = 0.2,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.3,
+        warmup: float = 0.1,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        net = face_net(namespace(layers), embedding_size, pooled, dropout)
+        self.net = net.to(memory_format=torch.channels_last)
+        self.loss = LOSSES[layers][loss](people, embedding_size, margin, scale)
+        self.margin, self.ramp = margin, ramp
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.warmup = warmup
+        self.val_faces = Compared()
+        self.test_faces = Compared()
+
+    def forward(self, faces: Tensor) -> Tensor:
+        """Returns the embeddings (N, D), of unit length, of faces (N, 1, 56, 46) from 0 to 1.
+
+        The embeddings of a face and of its mirror image are added.
+        """
+        faces = standardise(faces)
+        return normalize((self.net(faces) + self.net(faces.flip(3))).float())
+
+    def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
+        faces, people = batch
+        progress = self.global_step / self.trainer.estimated_stepping_batches
+        self.loss.margin = self.margin * min(1, progress / max(self.ramp, 1e-9))
+        with torch.random.fork_rng():  # a resumed training drops the same features
+            torch.manual_seed(hash((torch.initial_seed(), self.global_step, self.global_rank)))
+            embeddings = self.net(standardise(faces))
+        loss = self.loss(embeddings, people)
+        with torch.no_grad():
+            cosines = linear(normalize(embeddings), normalize(self.loss.weight))
+        accuracy = (cosines.argmax(1) == people).float().mean()
+        self.log_dict({"loss": loss, "accuracy": accuracy}, prog_bar=True, logger=False)
+        epoch = {"train_loss": loss, "train_accuracy": accuracy}
+        self.log_dict(epoch, on_step=False, on_epoch=True, sync_dist=True)
+        return loss
+
+    def on_validation_epoch_start(self) -> None:
+        self.val_faces.reset()
+
+    def validation_step(self, batch: list[Tensor], batch_index: int) -> None:
+        faces, *of_each = batch
+        self.val_faces.update(self(faces), *of_each)
+
+    def on_validation_epoch_end(self) -> None:
+        if not self.trainer.sanity_checking:  # which sees some of the faces only
+            scores, self.threshold = measure(self.val_faces)
+            self.log_dict({f"val_{name}": score for name, score in scores.items()}, prog_bar=True)
+
+    def on_test_epoch_start(self) -> None:
+        self.test_faces.reset()
+
+    def test_step(self, batch: list[Tensor], batch_index: int) -> None:
+        faces, *of_each = batch
+        self.test_faces.update(self(faces), *of_each)
+
+    def on_test_epoch_end(self) -> None:
+        scores, _ = measure(self.test_faces)
+        self.log_dict({f"test_{name}": score for name, score in scores.items()})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["threshold"] = self.threshold
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.threshold = checkpoint["threshold"]
+
+    def fingerprint(self) -> str:
+        """Returns a hash of the net's weights: who has another one has other embeddings."""
+        digest = hashlib.sha256()
+        for name, values in sorted(self.net.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(values.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def configure_optimizers(self) -> Any:
+        decayed = [weight for weight in self.parameters() if weight.ndim > 1]
+        others = [weight for weight in self.parameters() if weight.ndim == 1]
+        groups: list[dict[str, Any]] = [
+            {"params": decayed},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimizer = AdamW(
+            groups,
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            betas=(0.9, 0.99),
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = warmup_cosine(optimizer, steps, self.warmup)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
