@@ -15,6 +15,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch import Tensor
 
+from recipes.common.checkpoints import WholeCheckpoints
+
 NOT_WORTH_A_WARNING = (
     "Experiment logs directory",  # the saved configuration lies there too
     "The dirpath has changed",  # every run has a folder of its own
@@ -34,9 +36,11 @@ class RecipeCLI(LightningCLI):
 
     Attributes:
         monitored: Validation score of which ``best.ckpt`` has the most.
+        predicts: Whether there is a command ``predict`` that reads pictures.
     """
 
     monitored: str
+    predicts = True
 
     def figure(self, metrics: Mapping[str, Tensor]) -> str:
         """The line that a test prints last."""
@@ -50,28 +54,35 @@ class RecipeCLI(LightningCLI):
         """What draws the run's pictures."""
         raise NotImplementedError
 
+    @classmethod
+    def subcommands(cls) -> dict[str, set[str]]:
+        """Lightning's commands by name, with the arguments of theirs that are no options."""
+        commands = LightningCLI.subcommands()
+        return commands if cls.predicts else {k: v for k, v in commands.items() if k != "predict"}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_argument(
             "--layers",
             choices=["manual", "torch"],
             default="manual",
-            help="build the net from manualnn or from torch.nn",
-        )
-        parser.add_argument(
-            "--pictures",
-            nargs="+",
-            type=Path,
-            default=[],
-            help="files and folders that predict reads",
+            help="build net and loss from manualnn, or from torch.nn and autograd",
         )
         parser.link_arguments("layers", "model.layers")
-        parser.link_arguments("pictures", "data.pictures")
         parser.set_defaults({"trainer.default_root_dir": "runs"})
+        if self.predicts:
+            parser.add_argument(
+                "--pictures",
+                nargs="+",
+                type=Path,
+                default=[],
+                help="files and folders that predict reads",
+            )
+            parser.link_arguments("pictures", "data.pictures")
 
     def before_instantiate_classes(self) -> None:
         config = self.config[self.subcommand]
         config.weights_only = True  # never run what a checkpoint brings along
-        if (self.subcommand == "predict") != bool(config.pictures):
+        if self.predicts and (self.subcommand == "predict") != bool(config.pictures):
             self.parser.error("predict reads --pictures; the other commands take none")
         if self.subcommand != "fit" and not config.ckpt_path:
             self.parser.error(f"{self.subcommand} needs a trained net: --ckpt_path FILE")
@@ -87,6 +98,9 @@ class RecipeCLI(LightningCLI):
             best = ModelCheckpoint(filename="best", monitor=self.monitored, mode="max")
             self.checkpoints.append(best)
         self.trainer_defaults["callbacks"] = [*self.checkpoints, self.drawing()]
+        plugins = config.trainer.plugins or []
+        plugins = plugins if isinstance(plugins, list) else [plugins]
+        kwargs["plugins"] = [WholeCheckpoints(), *plugins]
         return super().instantiate_trainer(**kwargs)
 
     def fit(self, **kwargs: Any) -> None:

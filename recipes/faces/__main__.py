@@ -8,10 +8,9 @@ from typing import Any
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import Callback
-from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.cli import LightningArgumentParser
 from torch import Tensor
 
-from recipes.common.checkpoints import WholeCheckpoints
 from recipes.common.cli import RecipeCLI, report_skipped, run
 from recipes.faces import evaluate, use
 from recipes.faces.data import Faces
@@ -27,33 +26,13 @@ OTHER_COMMANDS = {
 
 
 class FacesCLI(RecipeCLI):
-    """Trains and tests a recogniser of faces."""
+    """Trains and tests a recogniser of faces; ``recognise`` is a command of its own."""
 
-    @staticmethod
-    def subcommands() -> dict[str, set[str]]:
-        """Without predict: ``recognise`` and ``verify`` are commands of their own."""
-        return {
-            name: arguments
-            for name, arguments in LightningCLI.subcommands().items()
-            if name != "predict"
-        }
+    predicts = False
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        parser.add_argument(
-            "--layers",
-            choices=["manual", "torch"],
-            default="manual",
-            help="build net and loss from manualnn, or from torch.nn and autograd",
-        )
-        parser.link_arguments("layers", "model.layers")
+        super().add_arguments_to_parser(parser)
         parser.link_arguments("data.people", "model.people", apply_on="instantiate")
-        parser.set_defaults({"trainer.default_root_dir": "runs"})
-
-    def before_instantiate_classes(self) -> None:
-        config = self.config[self.subcommand]
-        config.weights_only = True  # never run what a checkpoint brings along
-        if self.subcommand != "fit" and not config.ckpt_path:
-            self.parser.error(f"{self.subcommand} needs a trained net: --ckpt_path FILE")
 
     def figure(self, metrics: Mapping[str, Tensor]) -> str:
         if self.datamodule.protocol == "identification":
@@ -73,9 +52,6 @@ class FacesCLI(RecipeCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         protocol = self.datamodule.protocol
         self.monitored = "val_accuracy" if protocol == "identification" else "val_auc"
-        plugins = self.config[self.subcommand].trainer.plugins or []
-        plugins = plugins if isinstance(plugins, list) else [plugins]
-        kwargs["plugins"] = [WholeCheckpoints(), *plugins]
         return super().instantiate_trainer(**kwargs)
 
     def after_test(self) -> None:
