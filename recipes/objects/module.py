@@ -1,0 +1,158 @@
+"""Learning to find objects: loss, metrics and optimizer of the detector."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any, Literal
+
+import torch
+import torchvision
+from lightning import LightningModule
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import AdamW
+from torchmetrics.detection import MeanAveragePrecision
+
+import manualnn
+from manualnn import vision
+from recipes.common.layers import namespace
+from recipes.common.schedule import warmup_cosine
+from recipes.objects.assignment import assign
+from recipes.objects.boxes import Selection, centres, to_boxes
+from recipes.objects.nets import Detector
+from recipes.objects.scenes import objects_of
+
+DIGITS = tuple("0123456789")
+SELECTION = Selection()
+BOX_LOSSES = {"manual": torchvision.ops, "torch": torchvision.ops}
+ROUTES = {"manual": manualnn.hand_derived, "torch": nullcontext}
+
+
+class ObjectFinder(LightningModule):
+    """A detector of one stage with its loss.
+
+    Args:
+        classes: Names of the classes.
+        size: Height and width of the pictures that it learns from.
+        layers: ``manual`` builds it from manualnn, ``torch`` from torch.nn.
+        channels: Of the net's four stages.
+        blocks: Residual blocks of each stage.
+        width: Channels of the pyramid and the branches.
+        learning_rate: The highest learning rate.
+        weight_decay: Of kernels; scales and shifts have none.
+        warmup: Share of the steps in which the learning rate rises, before it falls.
+        box_weight: How much the boxes count beside the classes.
+        selection: Which predictions are kept as detections.
+        flips: Average over the four flips of every picture, where it is not for learning.
+    """
+
+    def __init__(
+        self,
+        classes: Sequence[str] = DIGITS,
+        size: tuple[int, int] = (160, 160),
+        layers: Literal["manual", "torch"] = "manual",
+        channels: Sequence[int] = (32, 64, 96, 96),
+        blocks: Sequence[int] = (1, 2, 2, 1),
+        width: int = 64,
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.02,
+        warmup: float = 0.05,
+        box_weight: float = 2.0,
+        selection: Selection = SELECTION,
+        flips: bool = False,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(ignore="selection")
+        self.layers = layers
+        self.net = Detector(namespace(layers), len(classes), channels, blocks, width)
+        self.box_loss = getattr(BOX_LOSSES[layers], "complete_box_iou_loss")
+        self.selection = selection
+        self.val_precision = MeanAveragePrecision(backend="faster_coco_eval")
+        self.test_precision = MeanAveragePrecision(backend="faster_coco_eval", class_metrics=True)
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """Predicts for the P cells of 8x8 pixels of each picture.
+
+        Args:
+            pictures: (N, 3, H, W), from 0 to 1.
+
+        Returns:
+            Logits (N, P, classes) and boxes (N, P, 4) in pixels.
+        """
+        height, width = pictures.shape[-2:]
+        with ROUTES[self.layers]():
+            logits, sides = self.net(4 * pictures - 2)
+            return logits, to_boxes(sides, centres(height, width, sides), self.layers)
+
+    def loss(
+        self, logits: Tensor, boxes: Tensor, truth: Tensor, labels: Tensor, size: Sequence[int]
+    ) -> dict[str, Tensor]:
+        """Returns the loss and its two parts, ``classes`` and ``boxes``.
+
+        Scores have cross-entropy with the assigned target; where there is no object, it counts by
+        the square of the score (focal). The boxes of cells with an object have the complete IoU.
+        """
+        scores = logits.detach().sigmoid()
+        target = assign(scores, boxes.detach(), centres(*size, boxes), truth, labels)
+        weight = torch.where(target.classes > 0, 1, 0.75 * scores**2)
+        weight = weight / target.classes.sum().clamp_min(1)
+        with ROUTES[self.layers]():
+            by_class = F.binary_cross_entropy_with_logits(
+                logits, target.classes, weight, reduction="sum"
+            )
+            by_box = self.box_loss(boxes.flatten(0, 1), target.boxes.flatten(0, 1))
+            share = target.chosen.flatten() / target.chosen.to(boxes).mean().clamp_min(1e-6)
+            by_box = torch.mean(by_box * share.to(by_box))
+            total = by_class + self.hparams.box_weight * by_box
+        return {"loss": total, "classes": by_class, "boxes": by_box}
+
+    def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
+        pictures, boxes, labels = batch
+        losses = self.loss(*self(pictures), boxes, labels, pictures.shape[-2:])
+        self.log("loss", losses["loss"], prog_bar=True, logger=False)
+        epoch = {f"train_{name}": loss for name, loss in losses.items()}
+        self.log_dict(epoch, on_step=False, on_epoch=True, sync_dist=True)
+        return losses["loss"]
+
+    def validation_step(self, batch: list[Tensor], batch_index: int) -> None:
+        pictures, boxes, labels = batch
+        logits, found = self(pictures)
+        self.log("val_loss", self.loss(logits, found, boxes, labels, pictures.shape[-2:])["loss"])
+        self.val_precision.update(
+            self.selection(logits.sigmoid(), found, pictures.shape[-2:]),
+            list(objects_of(boxes, labels)),
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        measured = self.val_precision.compute()
+        self.log("val_mAP50", measured["map_50"], prog_bar=True)
+        self.log("val_mAP", measured["map"])
+        self.val_precision.reset()
+
+    def detect(self, pictures: Tensor) -> list[dict[str, Tensor]]:
+        """Returns each picture's detections: ``boxes`` (D, 4), ``scores`` (D), ``labels`` (D)."""
+        size = pictures.shape[-2:]
+        logits, boxes = self(pictures)
+        return self.selection(logits.sigmoid(), boxes, size)
+
+    def test_step(self, batch: list[Tensor], batch_index: int) -> None:
+        pictures, boxes, labels = batch
+        self.test_precision.update(self.detect(pictures), list(objects_of(boxes, labels)))
+
+    def on_test_epoch_end(self) -> None:
+        measured = self.test_precision.compute()
+        self.log("test_mAP50", measured["map_50"])
+        self.log("test_mAP", measured["map"])
+
+    def configure_optimizers(self) -> Any:
+        decay = [weight for weight in self.parameters() if weight.ndim > 1]
+        others = [weight for weight in self.parameters() if weight.ndim <= 1]
+        groups = [
+            {"params": decay, "weight_decay": self.hparams.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        optimizer = AdamW(groups, lr=self.hparams.learning_rate, betas=(0.9, 0.99))
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = warmup_cosine(optimizer, steps, self.hparams.warmup)
+        return [optimizer], [{"scheduler": schedule, "interval": "step"}]
