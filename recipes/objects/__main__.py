@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Mapping
+from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.cli import LightningArgumentParser
 from torch import Tensor
 
-from recipes.common.cli import RecipeCLI, run
+from recipes.common.cli import RecipeCLI, report_skipped, run
 from recipes.objects.data import Objects
+from recipes.objects.finding import results, save_results, save_with_boxes
 from recipes.objects.module import ObjectFinder
+from recipes.objects.pictures import Pictures
+from recipes.objects.scenes import Faulty
 
 
 class ObjectsCLI(RecipeCLI):
@@ -31,12 +38,37 @@ class ObjectsCLI(RecipeCLI):
         return f"objects-{config.data.layout}"
 
     def drawing(self) -> Callback:
-        return Callback()
+        return Pictures(self.datamodule.classes)
+
+    def predict(self, **kwargs: Any) -> None:
+        """Writes the pictures with the boxes found in them, and all detections as JSON."""
+        files, classes, shown = (
+            self.datamodule.pictures,
+            self.model.classes,
+            self.model.hparams.shown,
+        )
+        folder = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "found"
+        folder.mkdir(parents=True, exist_ok=True)
+        if len(files):
+            found = list(chain.from_iterable(self.trainer.predict(**kwargs)))
+            for number, (path, objects) in enumerate(zip(files.read, found, strict=True), 1):
+                target = folder / f"{number:04}-{path.stem}.png"
+                sure = {name: part[objects["scores"] >= shown] for name, part in objects.items()}
+                save_with_boxes(path, target, sure, classes)
+                counts = Counter(classes[label] for label in sure["labels"].tolist())
+                listed = ", ".join(f"{counts[name]} {name}" for name in classes if counts[name])
+                print(f"{path}: {listed or 'nothing'}")
+            save_results(list(results(found, files.read, classes)), folder / "found.json")
+            print(f"pictures with boxes and found.json: {folder}")
+        report_skipped(files.unreadable)
 
 
 def main() -> None:
     """Runs the command line."""
-    run(ObjectsCLI, ObjectFinder, Objects, "objects")
+    try:
+        run(ObjectsCLI, ObjectFinder, Objects, "objects")
+    except Faulty as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

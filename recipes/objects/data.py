@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,11 +12,13 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from recipes.common.files import UNREADABLE, open_picture, picture_files
+from recipes.common.files import picture_files
 from recipes.objects.augment import RandomView
+from recipes.objects.digits import make_scenes
+from recipes.objects.finding import PictureFiles
 from recipes.objects.layouts import LAYOUTS
 from recipes.objects.nets import STRIDE
-from recipes.objects.scenes import Faulty, Scenes, fitted, load
+from recipes.objects.scenes import Scenes, load
 
 VIEW = RandomView()
 
@@ -56,6 +57,7 @@ class Objects(LightningDataModule):
         pictures: Sequence[Path] = (),
     ) -> None:
         super().__init__()
+        size = (size[0], size[1])
         if min(size) < STRIDE or any(side % STRIDE for side in size):
             raise ValueError(f"size must be multiples of {STRIDE}, got {size}")
         self.layout = layout
@@ -68,8 +70,7 @@ class Objects(LightningDataModule):
         self.skip_bad = skip_bad
         self.batch_size = batch_size
         self.augment = augment
-        self.pictures = picture_files(pictures)
-        self.skipped: Counter[str] = Counter()
+        self.pictures = PictureFiles(picture_files(pictures), self.size)
 
     def setup(self, stage: str) -> None:
         if stage in ("fit", "validate"):
@@ -96,9 +97,13 @@ class Objects(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: list[Tensor], dataloader_idx: int) -> list[Tensor]:
         """Turns bytes into numbers from 0 to 1, and views the pictures to learn from anew."""
-        pictures, boxes, labels = batch
         dtype = self.trainer.lightning_module.dtype
-        pictures, boxes = pictures.to(dtype) / 255, boxes.to(dtype)
+        pictures, *rest = batch
+        pictures = pictures.to(dtype) / 255
+        if self.trainer.predicting:
+            return [pictures, *rest]
+        boxes, labels = rest
+        boxes = boxes.to(dtype)
         if self.trainer.training and self.augment:
             step = self.trainer.fit_loop.total_batch_idx
             seed = hash((torch.initial_seed(), step, self.trainer.global_rank))
@@ -106,14 +111,20 @@ class Objects(LightningDataModule):
             pictures, boxes, labels = self.augment(pictures, boxes, labels, generator)
         return [pictures, boxes, labels]
 
+    def predict_dataloader(self) -> DataLoader:
+        """Batches of pictures at the net's size and by how much each was enlarged for it."""
+        return self._batches(self.pictures)
+
     def _load(self, split: str) -> Scenes:
+        if self.layout == "digits":
+            return make_scenes(split, self.size)
         annotated = LAYOUTS[self.layout](self.root, split)
         scenes, skipped = load(annotated, self.classes, self.size, self.skip_bad)
         for reason, count in skipped.items():
             print(f"{split}: skipped {count} x {reason}", file=sys.stderr)
         return scenes
 
-    def _batches(self, scenes: Scenes, sampler: Sampler[int] | None = None) -> DataLoader:
+    def _batches(self, scenes: Dataset, sampler: Sampler[int] | None = None) -> DataLoader:
         return DataLoader(
             scenes, batch_size=self.batch_size, sampler=sampler, collate_fn=lambda batch: batch
         )

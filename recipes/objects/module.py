@@ -20,12 +20,13 @@ from recipes.common.layers import namespace
 from recipes.common.schedule import warmup_cosine
 from recipes.objects.assignment import assign
 from recipes.objects.boxes import Selection, centres, to_boxes
-from recipes.objects.nets import Detector
+from recipes.objects.mistakes import Mistakes
+from recipes.objects.nets import STRIDE, Detector
 from recipes.objects.scenes import objects_of
 
 DIGITS = tuple("0123456789")
-SELECTION = Selection()
-BOX_LOSSES = {"manual": torchvision.ops, "torch": torchvision.ops}
+BOX_LOSSES = {"manual": vision, "torch": torchvision.ops}
+FLIPS = ((), (-1,), (-2,), (-1, -2))  # axes of the picture that are reversed
 ROUTES = {"manual": manualnn.hand_derived, "torch": nullcontext}
 
 
@@ -43,8 +44,9 @@ class ObjectFinder(LightningModule):
         weight_decay: Of kernels; scales and shifts have none.
         warmup: Share of the steps in which the learning rate rises, before it falls.
         box_weight: How much the boxes count beside the classes.
-        selection: Which predictions are kept as detections.
-        flips: Average over the four flips of every picture, where it is not for learning.
+        overlap: Intersection over union above which the less sure of two boxes of a class goes.
+        flips: Average what is found in the four flips of every picture, in tests and predictions.
+        shown: Lowest score of a detection that is drawn, and counted where mistakes are sorted.
     """
 
     def __init__(
@@ -59,17 +61,23 @@ class ObjectFinder(LightningModule):
         weight_decay: float = 0.02,
         warmup: float = 0.05,
         box_weight: float = 2.0,
-        selection: Selection = SELECTION,
+        overlap: float = 0.5,
         flips: bool = False,
+        shown: float = 0.3,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters(ignore="selection")
+        self.save_hyperparameters()
+        self.classes = list(classes)
         self.layers = layers
         self.net = Detector(namespace(layers), len(classes), channels, blocks, width)
-        self.box_loss = getattr(BOX_LOSSES[layers], "complete_box_iou_loss")
-        self.selection = selection
+        self.box_loss = BOX_LOSSES[layers].complete_box_iou_loss
+        self.selection = Selection(overlap=overlap)
+        self.views = FLIPS if flips else FLIPS[:1]
         self.val_precision = MeanAveragePrecision(backend="faster_coco_eval")
-        self.test_precision = MeanAveragePrecision(backend="faster_coco_eval", class_metrics=True)
+        self.test_precision = MeanAveragePrecision(
+            backend="faster_coco_eval", class_metrics=True, extended_summary=True
+        )
+        self.mistakes = Mistakes(shown)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Predicts for the P cells of 8x8 pixels of each picture.
@@ -130,20 +138,61 @@ class ObjectFinder(LightningModule):
         self.log("val_mAP", measured["map"])
         self.val_precision.reset()
 
+    @torch.no_grad()
     def detect(self, pictures: Tensor) -> list[dict[str, Tensor]]:
-        """Returns each picture's detections: ``boxes`` (D, 4), ``scores`` (D), ``labels`` (D)."""
+        """Finds the objects in pictures.
+
+        Args:
+            pictures: (N, 3, H, W), from 0 to 1.
+
+        Returns:
+            For each picture ``boxes`` (D, 4) in pixels, ``scores`` (D) and ``labels`` (D), the
+            surest first.
+        """
         size = pictures.shape[-2:]
-        logits, boxes = self(pictures)
-        return self.selection(logits.sigmoid(), boxes, size)
+        scores, boxes = zip(*(self._seen(pictures, *view) for view in self.views), strict=True)
+        return self.selection(torch.stack(scores).mean(0), torch.stack(boxes).mean(0), size)
 
     def test_step(self, batch: list[Tensor], batch_index: int) -> None:
         pictures, boxes, labels = batch
-        self.test_precision.update(self.detect(pictures), list(objects_of(boxes, labels)))
+        found, truth = self.detect(pictures), list(objects_of(boxes, labels))
+        self.test_precision.update(found, truth)
+        self.mistakes.update(pictures, found, truth)
 
     def on_test_epoch_end(self) -> None:
         measured = self.test_precision.compute()
-        self.log("test_mAP50", measured["map_50"])
-        self.log("test_mAP", measured["map"])
+        self.precision_at_half = measured["precision"][0, :, :, 0, -1]  # (101, classes)
+        scores = {"test_mAP50": measured["map_50"], "test_mAP": measured["map"]}
+        present = measured["classes"].view(-1)
+        halves = self.precision_at_half.mean(0)
+        for place, known in enumerate(present.tolist()):
+            scores[f"test_AP50_{self.classes[known]}"] = halves[place]
+            scores[f"test_AP_{self.classes[known]}"] = measured["map_per_class"].view(-1)[place]
+        self.log_dict(scores)
+
+    def predict_step(self, batch: list[Tensor], batch_index: int) -> list[dict[str, Tensor]]:
+        """Returns what ``detect`` finds in each picture, in pixels of its file."""
+        pictures, scales = batch
+        found = self.detect(pictures)
+        for one, scale in zip(found, scales, strict=True):
+            one["boxes"] = one["boxes"] / scale
+        return found
+
+    def _seen(self, pictures: Tensor, *axes: int) -> tuple[Tensor, Tensor]:
+        """Returns scores (N, P, classes) and boxes (N, P, 4) as seen with some axes reversed."""
+        height, width = pictures.shape[-2:]
+        logits, boxes = self(pictures.flip(axes))
+        if -1 in axes:
+            boxes = (boxes * boxes.new_tensor([-1, 1, -1, 1]))[..., [2, 1, 0, 3]]
+            boxes = boxes + boxes.new_tensor([width, 0, width, 0])
+        if -2 in axes:
+            boxes = (boxes * boxes.new_tensor([1, -1, 1, -1]))[..., [0, 3, 2, 1]]
+            boxes = boxes + boxes.new_tensor([0, height, 0, height])
+        cells = (height // STRIDE, width // STRIDE)
+        seen = (part.unflatten(1, cells) for part in (logits.sigmoid(), boxes))
+        back = [axis - 1 for axis in axes]
+        scores, boxes = (part.flip(back).flatten(1, 2) for part in seen)
+        return scores, boxes
 
     def configure_optimizers(self) -> Any:
         decay = [weight for weight in self.parameters() if weight.ndim > 1]
