@@ -8,6 +8,7 @@ the outputs r, one for each side, stands for the box::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,13 +23,13 @@ ExpFunction = elementwise("ExpFunction", torch.exp, lambda delta, output: delta 
 EXP = {"manual": lambda input: apply(ExpFunction, input), "torch": torch.exp}
 
 
-def centres(height: int, width: int, like: Tensor) -> Tensor:
-    """Returns the cells' centres (P, 2) as x, y in pixels, row by row, for a picture's size."""
-    columns, rows = (
-        STRIDE * (torch.arange(side // STRIDE, device=like.device, dtype=like.dtype) + 0.5)
-        for side in (width, height)
+def centres(pictures: Tensor) -> Tensor:
+    """Returns the cells' centres (P, 2) as x, y in pixels, row by row, of pictures (N, 3, H, W)."""
+    rows, columns = (
+        STRIDE * (torch.arange(side // STRIDE, device=pictures.device) + 0.5)
+        for side in pictures.shape[-2:]
     )
-    return torch.cartesian_prod(rows, columns).flip(1)
+    return torch.cartesian_prod(rows, columns).flip(1).to(pictures)
 
 
 def to_boxes(sides: Tensor, centres: Tensor, layers: str) -> Tensor:
@@ -63,7 +64,7 @@ class Selection:
     detections: int = 100
 
     def __call__(
-        self, scores: Tensor, boxes: Tensor, size: tuple[int, int]
+        self, scores: Tensor, boxes: Tensor, size: Sequence[int]
     ) -> list[dict[str, Tensor]]:
         """Returns the detections of each picture, the surest first.
 
@@ -77,9 +78,7 @@ class Selection:
         """
         return [self._of_picture(*one, size) for one in zip(scores, boxes, strict=True)]
 
-    def _of_picture(
-        self, scores: Tensor, boxes: Tensor, size: tuple[int, int]
-    ) -> dict[str, Tensor]:
+    def _of_picture(self, scores: Tensor, boxes: Tensor, size: Sequence[int]) -> dict[str, Tensor]:
         best, places = scores.flatten().topk(min(self.candidates, scores.numel()))
         places, best = places[best > self.score], best[best > self.score]
         cells, labels = places // scores.shape[1], places % scores.shape[1]

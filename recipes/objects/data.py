@@ -75,7 +75,8 @@ class Objects(LightningDataModule):
     def setup(self, stage: str) -> None:
         if stage in ("fit", "validate"):
             self.learning_set = self._load(self.learn)
-            self.validation_set = self._load(self.validation) if self.validation else None
+            nothing = Scenes(*(part[:0] for part in self.learning_set.tensors))
+            self.validation_set = self._load(self.validation) if self.validation else nothing
         if stage == "test":
             self.test_set = self._load(self.test)
 
@@ -89,8 +90,8 @@ class Objects(LightningDataModule):
         )
         return self._batches(self.learning_set, sampler)
 
-    def val_dataloader(self) -> DataLoader | list[DataLoader]:
-        return self._batches(self.validation_set) if self.validation_set else []
+    def val_dataloader(self) -> DataLoader:
+        return self._batches(self.validation_set)
 
     def test_dataloader(self) -> DataLoader:
         return self._batches(self.test_set)

@@ -76,10 +76,12 @@ def voc_boxes(annotation: Path) -> list[Box]:
     for found in builder.close().iter("object"):
         where = f"{annotation}:{lines[found]}"
         try:
-            left, top, right, bottom = (float(found.find("bndbox").findtext(c)) for c in CORNERS)
-            name = found.find("name").text.strip()
-        except (AttributeError, TypeError, ValueError) as error:
-            raise Faulty(f"{where}: an object without name or box: {error}") from error
+            left, top, right, bottom = (
+                float(found.findtext(f"bndbox/{corner}", "")) for corner in CORNERS
+            )
+            name = found.findtext("name", "").strip()
+        except ValueError as error:
+            raise Faulty(f"{where}: an object without a box: {error}") from error
         boxes.append(Box(name, (left, top, right, bottom), where))
     return boxes
 

@@ -85,26 +85,26 @@ class Mistakes(Metric):
             score = torch.cat([sure["scores"], torch.ones(len(missed)).to(sure["scores"])])
             self.counts += torch.bincount(kind, minlength=len(KINDS))
             wrong = kind != RIGHT
-            self.patches += [patch(picture, box)[None] for box in boxes[wrong]]
+            nothing = picture.new_zeros(0, 3, PATCH, PATCH)
+            self.patches.append(torch.cat([nothing, *(patch(picture, b) for b in boxes[wrong])]))
             self.kind.append(kind[wrong])
             self.score.append(score[wrong])
 
     def compute(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns counts (6), and of the W mistakes patches (W, 3, 64, 64), kinds and scores."""
-        nothing = torch.zeros(0, 3, PATCH, PATCH, device=self.counts.device)
-        patches = dim_zero_cat([nothing, *self.patches])
-        return self.counts, patches, dim_zero_cat(self.kind), dim_zero_cat(self.score)
+        kept = (dim_zero_cat(part) for part in (self.patches, self.kind, self.score))
+        return self.counts, *kept
 
 
 def patch(picture: Tensor, box: Tensor) -> Tensor:
-    """Cuts a square around a box out of a picture (3, H, W), and draws the box: (3, 64, 64)."""
+    """Cuts a square around a box out of a picture (3, H, W), and draws the box: (1, 3, 64, 64)."""
     middle, sides = (box[:2] + box[2:]) / 2, box[2:] - box[:2]
     half = (0.5 + MARGIN) * sides.max().clamp_min(1)
     size = torch.tensor(picture.shape[:0:-1]).to(box)
     across = torch.linspace(-1, 1, PATCH).to(box)
     x, y = ((middle + half * across[:, None]) / size * 2 - 1).unbind(1)
     grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
-    cut = F.grid_sample(picture[None], grid[None], padding_mode="border", align_corners=False)[0]
+    cut = F.grid_sample(picture[None], grid[None], padding_mode="border", align_corners=False)
     away = (across[:, None] * half).abs() - sides / 2  # (64, 2), from the box's sides
     edge = torch.maximum(away[None, :, 0], away[:, None, 1]).abs() < half / PATCH * 1.2
     return torch.where(edge, torch.tensor([[[1.0]], [[0.9]], [[0.0]]]).to(cut), cut)

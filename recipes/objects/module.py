@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -27,7 +28,10 @@ from recipes.objects.scenes import objects_of
 DIGITS = tuple("0123456789")
 BOX_LOSSES = {"manual": vision, "torch": torchvision.ops}
 FLIPS = ((), (-1,), (-2,), (-1, -2))  # axes of the picture that are reversed
-ROUTES = {"manual": manualnn.hand_derived, "torch": nullcontext}
+ROUTES: dict[str, Callable[[], AbstractContextManager[None]]] = {
+    "manual": manualnn.hand_derived,
+    "torch": nullcontext,
+}
 
 
 class ObjectFinder(LightningModule):
@@ -68,9 +72,14 @@ class ObjectFinder(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.classes = list(classes)
+        self.size = size[0], size[1]
         self.layers = layers
         self.net = Detector(namespace(layers), len(classes), channels, blocks, width)
         self.box_loss = BOX_LOSSES[layers].complete_box_iou_loss
+        self.box_weight = box_weight
+        self.make_optimizer = partial(AdamW, lr=learning_rate, betas=(0.9, 0.99))
+        self.weight_decay = weight_decay
+        self.warmup = warmup
         self.selection = Selection(overlap=overlap)
         self.views = FLIPS if flips else FLIPS[:1]
         self.val_precision = MeanAveragePrecision(backend="faster_coco_eval")
@@ -88,21 +97,30 @@ class ObjectFinder(LightningModule):
         Returns:
             Logits (N, P, classes) and boxes (N, P, 4) in pixels.
         """
-        height, width = pictures.shape[-2:]
         with ROUTES[self.layers]():
             logits, sides = self.net(4 * pictures - 2)
-            return logits, to_boxes(sides, centres(height, width, sides), self.layers)
+            return logits, to_boxes(sides, centres(pictures), self.layers)
 
     def loss(
-        self, logits: Tensor, boxes: Tensor, truth: Tensor, labels: Tensor, size: Sequence[int]
+        self, logits: Tensor, boxes: Tensor, centres: Tensor, truth: Tensor, labels: Tensor
     ) -> dict[str, Tensor]:
-        """Returns the loss and its two parts, ``classes`` and ``boxes``.
+        """Compares predictions with the objects of the pictures.
 
-        Scores have cross-entropy with the assigned target; where there is no object, it counts by
-        the square of the score (focal). The boxes of cells with an object have the complete IoU.
+        Scores have cross-entropy with their targets; where there is no object, it counts by the
+        square of the score (focal). The boxes of cells with an object have the complete IoU loss.
+
+        Args:
+            logits: (N, P, classes).
+            boxes: (N, P, 4).
+            centres: (P, 2), of the cells.
+            truth: (N, M, 4), the objects' boxes.
+            labels: (N, M), their classes; -1 for no object.
+
+        Returns:
+            ``loss`` and its two parts, ``classes`` and ``boxes``.
         """
         scores = logits.detach().sigmoid()
-        target = assign(scores, boxes.detach(), centres(*size, boxes), truth, labels)
+        target = assign(scores, boxes.detach(), centres, truth, labels)
         weight = torch.where(target.classes > 0, 1, 0.75 * scores**2)
         weight = weight / target.classes.sum().clamp_min(1)
         with ROUTES[self.layers]():
@@ -112,12 +130,13 @@ class ObjectFinder(LightningModule):
             by_box = self.box_loss(boxes.flatten(0, 1), target.boxes.flatten(0, 1))
             share = target.chosen.flatten() / target.chosen.to(boxes).mean().clamp_min(1e-6)
             by_box = torch.mean(by_box * share.to(by_box))
-            total = by_class + self.hparams.box_weight * by_box
+            total = by_class + self.box_weight * by_box
         return {"loss": total, "classes": by_class, "boxes": by_box}
 
     def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
         pictures, boxes, labels = batch
-        losses = self.loss(*self(pictures), boxes, labels, pictures.shape[-2:])
+        logits, found = self(pictures)
+        losses = self.loss(logits, found, centres(pictures), boxes, labels)
         self.log("loss", losses["loss"], prog_bar=True, logger=False)
         epoch = {f"train_{name}": loss for name, loss in losses.items()}
         self.log_dict(epoch, on_step=False, on_epoch=True, sync_dist=True)
@@ -126,7 +145,8 @@ class ObjectFinder(LightningModule):
     def validation_step(self, batch: list[Tensor], batch_index: int) -> None:
         pictures, boxes, labels = batch
         logits, found = self(pictures)
-        self.log("val_loss", self.loss(logits, found, boxes, labels, pictures.shape[-2:])["loss"])
+        losses = self.loss(logits, found, centres(pictures), boxes, labels)
+        self.log("val_loss", losses["loss"], sync_dist=True)
         self.val_precision.update(
             self.selection(logits.sigmoid(), found, pictures.shape[-2:]),
             list(objects_of(boxes, labels)),
@@ -134,8 +154,8 @@ class ObjectFinder(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         measured = self.val_precision.compute()
-        self.log("val_mAP50", measured["map_50"], prog_bar=True)
-        self.log("val_mAP", measured["map"])
+        scores = {"val_mAP50": measured["map_50"], "val_mAP": measured["map"]}
+        self.log_dict(scores, prog_bar=True, sync_dist=True)
         self.val_precision.reset()
 
     @torch.no_grad()
@@ -161,19 +181,20 @@ class ObjectFinder(LightningModule):
 
     def on_test_epoch_end(self) -> None:
         measured = self.test_precision.compute()
-        self.precision_at_half = measured["precision"][0, :, :, 0, -1]  # (101, classes)
         scores = {"test_mAP50": measured["map_50"], "test_mAP": measured["map"]}
-        present = measured["classes"].view(-1)
-        halves = self.precision_at_half.mean(0)
-        for place, known in enumerate(present.tolist()):
-            scores[f"test_AP50_{self.classes[known]}"] = halves[place]
-            scores[f"test_AP_{self.classes[known]}"] = measured["map_per_class"].view(-1)[place]
-        self.log_dict(scores)
+        at_half = measured["precision"][0, :, :, 0, -1]  # (101 recalls, classes that occur)
+        self.precision_at_half = torch.full((len(at_half), len(self.classes)), -1.0)
+        for place, known in enumerate(measured["classes"].view(-1).tolist()):
+            self.precision_at_half[:, known] = at_half[:, place]
+            if at_half[0, place] >= 0:  # -1 for a class without objects
+                scores[f"test_AP50_{self.classes[known]}"] = at_half[:, place].mean()
+                scores[f"test_AP_{self.classes[known]}"] = measured["map_per_class"].view(-1)[place]
+        self.log_dict(scores, sync_dist=True)
 
     def predict_step(self, batch: list[Tensor], batch_index: int) -> list[dict[str, Tensor]]:
         """Returns what ``detect`` finds in each picture, in pixels of its file."""
         pictures, scales = batch
-        found = self.detect(pictures)
+        found = self.detect(pictures) if len(pictures) else []
         for one, scale in zip(found, scales, strict=True):
             one["boxes"] = one["boxes"] / scale
         return found
@@ -198,10 +219,10 @@ class ObjectFinder(LightningModule):
         decay = [weight for weight in self.parameters() if weight.ndim > 1]
         others = [weight for weight in self.parameters() if weight.ndim <= 1]
         groups = [
-            {"params": decay, "weight_decay": self.hparams.weight_decay},
+            {"params": decay, "weight_decay": self.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ]
-        optimizer = AdamW(groups, lr=self.hparams.learning_rate, betas=(0.9, 0.99))
+        optimizer = self.make_optimizer(groups)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = warmup_cosine(optimizer, steps, self.hparams.warmup)
+        schedule = warmup_cosine(optimizer, steps, self.warmup)
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]

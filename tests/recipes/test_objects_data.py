@@ -189,11 +189,14 @@ def test_no_picture_at_all_is_an_error(tmp_path):
     ("text", "message"),
     [
         ("<annotation><object></annotation>", "mismatched tag"),
-        ("<annotation>\n<object><name>cup</name></object></annotation>", ":2: an object without"),
+        (
+            "<annotation>\n<object><name>cup</name></object></annotation>",
+            ":2: an object without a box",
+        ),
         (
             "<annotation><object><name>cup</name><bndbox><xmin>a</xmin></bndbox></object>"
             "</annotation>",
-            "an object without name or box",
+            "an object without a box",
         ),
     ],
 )
@@ -352,7 +355,7 @@ def test_colours_change_only_where_they_should():
         if "gain" in options:
             quotient = (changed / pictures)[:, :, 4:8, 4:8].flatten(1)
             dim = quotient[changed.amax((1, 2, 3)) < 1]
-            torch.testing.assert_close(dim, dim[:, :1].expand_as(dim))
+            torch.testing.assert_close(dim, dim[:, :1].expand_as(dim), rtol=1e-3, atol=0)
     generator = torch.Generator().manual_seed(0)
     unchanged, *_ = view()(pictures, boxes, labels, generator)
     torch.testing.assert_close(unchanged, pictures, atol=1e-5, rtol=0)

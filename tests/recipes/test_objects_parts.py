@@ -37,15 +37,16 @@ def test_the_detector_has_less_than_a_million_parameters():
 
 @pytest.mark.parametrize("size", [(64, 96), (8, 8), (40, 104), (240, 320)])
 def test_every_cell_of_any_size_has_an_output(size):
-    logits, boxes = finder()(torch.rand(1, 3, *size))
+    pictures = torch.rand(1, 3, *size)
+    logits, boxes = finder().eval()(pictures)
     cells = size[0] * size[1] // 64
     assert logits.shape == (1, cells, 3) and boxes.shape == (1, cells, 4)
-    middle = centres(*size, boxes)
+    middle = centres(pictures)
     assert (boxes[..., :2] < middle).all() and (boxes[..., 2:] > middle).all()
 
 
 def test_centres_go_row_by_row():
-    assert centres(16, 24, torch.zeros(1)).tolist() == [
+    assert centres(torch.zeros(1, 3, 16, 24)).tolist() == [
         [4, 4], [12, 4], [20, 4], [4, 12], [12, 12], [20, 12]
     ]  # fmt: skip
 
@@ -70,7 +71,8 @@ def test_both_kinds_of_layers_have_the_same_loss_and_gradients():
     results = []
     for layers in ("manual", "torch"):
         module = finder(layers).double()
-        losses = module.loss(*module(pictures.double()), boxes.double(), labels, (64, 96))
+        pictures = pictures.double()
+        losses = module.loss(*module(pictures), centres(pictures), boxes.double(), labels)
         losses["loss"].backward()
         results.append([*losses.values(), *(weight.grad for weight in module.parameters())])
     torch.testing.assert_close(*results, rtol=1e-7, atol=1e-9)
@@ -79,7 +81,7 @@ def test_both_kinds_of_layers_have_the_same_loss_and_gradients():
 def test_nothing_but_our_own_lies_between_the_net_and_the_loss():
     pictures, boxes, labels = batch()
     module = finder()
-    loss = module.loss(*module(pictures), boxes, labels, (64, 96))["loss"]
+    loss = module.loss(*module(pictures), centres(pictures), boxes, labels)["loss"]
     assert foreign_nodes(loss, Function) == set()
     operations = backward_operations(loss, list(module.parameters()))
     assert not [name for name in operations if "backward" in name]
@@ -89,13 +91,13 @@ def test_nothing_but_our_own_lies_between_the_net_and_the_loss():
 def test_the_loss_in_numbers():
     module = finder("torch")
     boxes = torch.tensor([[CORNERS]])
-    middle = centres(64, 96, boxes)
+    middle = centres(torch.zeros(1, 3, 64, 96))
     logits = torch.full((1, len(middle), 3), -20.0)
     exact = boxes.expand(1, len(middle), 4)
-    losses = module.loss(logits, exact, boxes, torch.tensor([[1]]), (64, 96))
+    losses = module.loss(logits, exact, middle, boxes, torch.tensor([[1]]))
     assert losses["boxes"].item() == pytest.approx(0, abs=1e-6)
     assert losses["classes"].item() == pytest.approx(20, rel=1e-3)  # targets of 1 in sum over sum
-    nothing = module.loss(logits, exact, boxes, torch.tensor([[-1]]), (64, 96))
+    nothing = module.loss(logits, exact, middle, boxes, torch.tensor([[-1]]))
     assert nothing["boxes"] == 0 and nothing["classes"].item() == pytest.approx(0, abs=1e-6)
 
 
@@ -108,14 +110,14 @@ def test_overlap_is_torchvisions():
 
 
 def test_a_box_smaller_than_a_cell_still_has_one():
-    middle = centres(32, 32, torch.zeros(1))
+    middle = centres(torch.zeros(1, 3, 32, 32))
     boxes = torch.tensor([[[9.0, 9, 10, 10], [0, 0, 16, 16]]])
     assert inside(boxes, middle).sum(-1).tolist() == [[1, 4]]
 
 
 def assigned(labels: list[int], truth: list[tuple[float, ...]], **options):
     boxes = torch.tensor([truth])
-    middle = centres(32, 32, boxes)
+    middle = centres(torch.zeros(1, 3, 32, 32))
     around = torch.cat([middle - 8, middle + 8], 1)[None]
     scores = torch.full((1, 16, 3), 0.1)
     scores[0, 5, 0] = 0.9
@@ -220,5 +222,5 @@ def test_a_flawless_test_set_has_no_patches():
 def test_a_patch_shows_the_box_in_its_middle():
     picture = torch.zeros(3, 64, 96)
     picture[2, 6:30, 10:34] = 1
-    cut = patch(picture, torch.tensor(CORNERS))
+    (cut,) = patch(picture, torch.tensor(CORNERS))
     assert cut[:, 32, 32].tolist() == [0, 0, 1] and cut[:, 2, 2].tolist() == [0, 0, 0]
