@@ -20,8 +20,8 @@ from recipes.objects.scenes import Scenes
 SPLITS = {"train": (1, 1500), "val": (2, 200), "test": (3, 400)}  # seed and how many pictures
 LEARNT = ("chelsea", "brick", "grass", "hubble_deep_field", "retina")
 TESTED = ("coffee", "gravel", "rocket")
-SIDES = (0.12, 0.45)  # of a digit, as shares of the picture's shorter side
-MOST = 6  # digits in a picture
+SIDES = (0.14, 0.4)  # of a digit, as shares of the picture's shorter side
+COUNTS = (3, 8)  # digits in a picture, where there is room for them
 TRIES = 20  # to find a free place
 CONTRAST = 70  # gray levels from the ink to the background, at least
 PAPERS = 0.4  # share of the digits that are written on paper
@@ -48,7 +48,7 @@ def make_scenes(split: str, size: tuple[int, int]) -> Scenes:
         picture = _crop(_photograph(str(random.choice(names))), size, random)
         placed: list[tuple[int, int, int, int]] = []
         shown = []
-        for _ in range(random.integers(1, MOST + 1)):
+        for _ in range(random.integers(COUNTS[0], COUNTS[1] + 1)):
             index = int(random.integers(len(labels)))
             if box := _write(picture, digits[index], placed, random):
                 placed.append(box)

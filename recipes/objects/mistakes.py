@@ -92,8 +92,8 @@ class Mistakes(Metric):
 
     def compute(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Returns counts (6), and of the W mistakes patches (W, 3, 64, 64), kinds and scores."""
-        kept = (dim_zero_cat(part) for part in (self.patches, self.kind, self.score))
-        return self.counts, *kept
+        patches, kind, score = map(dim_zero_cat, (self.patches, self.kind, self.score))
+        return self.counts, patches, kind, score
 
 
 def patch(picture: Tensor, box: Tensor) -> Tensor:

@@ -139,6 +139,7 @@ class ObjectFinder(LightningModule):
         losses = self.loss(logits, found, centres(pictures), boxes, labels)
         self.log("loss", losses["loss"], prog_bar=True, logger=False)
         epoch = {f"train_{name}": loss for name, loss in losses.items()}
+        epoch["train_overlap"] = 1 - losses["boxes"].detach()  # complete IoU of the chosen cells
         self.log_dict(epoch, on_step=False, on_epoch=True, sync_dist=True)
         return losses["loss"]
 

@@ -23,6 +23,7 @@ from recipes.objects.scenes import objects_of
 
 ROWS = 5
 COLUMNS = 8
+SIDE = 3.2  # inches of a picture's width
 
 
 def colors(classes: int) -> list[tuple[float, ...]]:
@@ -49,9 +50,8 @@ def side_by_side(
         classes: Names of the classes.
     """
     height, width = pictures.shape[-2:]
-    figure = new_figure(
-        12, 0.9 + 4 * len(pictures) * height / width, "Truth, found, and what fires"
-    )
+    tall = 0.9 + len(pictures) * (SIDE * height / width + 0.1)
+    figure = new_figure(3 * SIDE + 0.8, tall, "Truth, what was found, and what fires")
     rows = figure.subplots(len(pictures), 3, squeeze=False)
     for number, axes in enumerate(rows):
         picture = pictures[number].permute(1, 2, 0).numpy(force=True)
@@ -88,7 +88,7 @@ def draw_boxes(axes: Axes, objects: dict[str, Tensor], classes: Sequence[str]) -
         if "scores" in objects:
             text += f" {100 * objects['scores'][place]:.0f}"
         label_box = {"facecolor": palette[label], "edgecolor": "none", "pad": 0.6}
-        axes.text(left, top, text, color="white", fontsize=5, va="bottom", bbox=label_box)
+        axes.text(left, top, text, color="white", fontsize=6, va="bottom", bbox=label_box)
 
 
 def precision_recall(precision: Tensor, classes: Sequence[str]) -> Figure:
@@ -159,7 +159,8 @@ class Pictures(Callback):
         for logger in trainer.loggers:
             logger.save()
         if trainer.is_global_zero and metrics.exists():
-            learning_curves(metrics, "mAP50").savefig(metrics.with_name("curves.png"))
+            score = "mAP50" if "val_mAP50" in trainer.callback_metrics else "overlap"
+            learning_curves(metrics, score).savefig(metrics.with_name("curves.png"))
 
     def on_test_batch_end(
         self,
@@ -176,9 +177,9 @@ class Pictures(Callback):
     def on_test_end(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, ObjectFinder)
         sorted_mistakes = module.mistakes.compute()
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # asks all processes
         if not trainer.is_global_zero:
             return
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
         pictures, boxes, labels = self.first
         shown = module.mistakes.shown
         found = [

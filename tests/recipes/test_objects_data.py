@@ -277,7 +277,7 @@ def test_digits_are_made_from_a_seed(made):
     assert set(labels.unique().tolist()) == {-1, *range(10)}
     sides = (real[:, 2:] - real[:, :2]).amax(1)
     assert (real >= 0).all() and (real <= 96).all()
-    assert 0.1 * 96 < sides.min() < 0.2 * 96 and 0.4 * 96 < sides.max() < 0.5 * 96
+    assert 0.13 * 96 < sides.min() < 0.17 * 96 and 0.36 * 96 < sides.max() < 0.41 * 96
 
 
 def test_digits_differ_from_what_is_around_them_and_do_not_touch(made):
