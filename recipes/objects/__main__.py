@@ -38,7 +38,7 @@ class ObjectsCLI(RecipeCLI):
         return f"mAP50: {metrics['test_mAP50']:.3f}"
 
     def run_name(self, config: Any) -> str:
-        return f"objects-{config.data.layout}"
+        return "objects-" + ("found" if self.subcommand == "predict" else config.data.layout)
 
     def drawing(self) -> Callback:
         return Pictures(self.datamodule.classes)
@@ -53,7 +53,7 @@ class ObjectsCLI(RecipeCLI):
             self.model.classes,
             self.model.mistakes.shown,
         )
-        folder = Path(self.trainer.log_dir or self.trainer.default_root_dir) / "found"
+        folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)
         folder.mkdir(parents=True, exist_ok=True)
         if not len(files):
             sys.exit(f"no picture in {', '.join(map(str, self.config.predict.pictures))}")

@@ -38,7 +38,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, default=(640, 480), help="width and height")
     parser.add_argument("--count", type=int, default=40)
     arguments = parser.parse_args()
-    module = ObjectFinder.load_from_checkpoint(arguments.checkpoint, map_location="cpu").eval()
+    module = ObjectFinder.load_from_checkpoint(
+        arguments.checkpoint, map_location="cpu", weights_only=True
+    ).eval()
     random = np.random.default_rng(0)
     noise = random.integers(0, 256, (*reversed(arguments.size), 3), np.uint8)
     with TemporaryDirectory() as folder:

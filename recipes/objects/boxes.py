@@ -47,6 +47,23 @@ def to_boxes(sides: Tensor, centres: Tensor, layers: str) -> Tensor:
     return EXP[layers](sides) * signs + centres.repeat(1, 2)
 
 
+def reflected(boxes: Tensor, size: Sequence[int], axes: Sequence[int]) -> Tensor:
+    """Returns where boxes (..., 4) of a picture lie once some of its axes are reversed.
+
+    Args:
+        boxes: (..., 4) in pixels.
+        size: Height and width of the picture in pixels.
+        axes: Some of -1 (left and right change places) and -2 (top and bottom).
+    """
+    height, width = size
+    left, top, right, bottom = boxes.unbind(-1)
+    if -1 in axes:
+        left, right = width - right, width - left
+    if -2 in axes:
+        top, bottom = height - bottom, height - top
+    return torch.stack([left, top, right, bottom], -1)
+
+
 @dataclass(frozen=True)
 class Selection:
     """What of a picture's cells is kept as detections.

@@ -20,7 +20,7 @@ from manualnn import vision
 from recipes.common.layers import namespace
 from recipes.common.schedule import warmup_cosine
 from recipes.objects.assignment import assign
-from recipes.objects.boxes import Selection, centres, to_boxes
+from recipes.objects.boxes import Selection, centres, reflected, to_boxes
 from recipes.objects.mistakes import Mistakes
 from recipes.objects.nets import STRIDE, Detector
 from recipes.objects.scenes import objects_of
@@ -156,7 +156,7 @@ class ObjectFinder(LightningModule):
     def on_validation_epoch_end(self) -> None:
         measured = self.val_precision.compute()
         scores = {"val_mAP50": measured["map_50"], "val_mAP": measured["map"]}
-        self.log_dict(scores, prog_bar=True, sync_dist=True)
+        self._log_scores(scores, prog_bar=True)
         self.val_precision.reset()
 
     @torch.no_grad()
@@ -190,7 +190,7 @@ class ObjectFinder(LightningModule):
             if at_half[0, place] >= 0:  # -1 for a class without objects
                 scores[f"test_AP50_{self.classes[known]}"] = at_half[:, place].mean()
                 scores[f"test_AP_{self.classes[known]}"] = measured["map_per_class"].view(-1)[place]
-        self.log_dict(scores, sync_dist=True)
+        self._log_scores(scores)
 
     def predict_step(self, batch: list[Tensor], batch_index: int) -> list[dict[str, Tensor]]:
         """Returns what ``detect`` finds in each picture, in pixels of its file."""
@@ -200,20 +200,21 @@ class ObjectFinder(LightningModule):
             one["boxes"] = one["boxes"] / scale
         return found
 
+    def _log_scores(self, scores: dict[str, Tensor], **options: bool) -> None:
+        """Logs what torchmetrics computed on the CPU, the same in every process."""
+        on_device = {name: score.to(self.device) for name, score in scores.items()}
+        self.log_dict(on_device, sync_dist=True, **options)
+
     def _seen(self, pictures: Tensor, *axes: int) -> tuple[Tensor, Tensor]:
         """Returns scores (N, P, classes) and boxes (N, P, 4) as seen with some axes reversed."""
-        height, width = pictures.shape[-2:]
+        size = pictures.shape[-2:]
         logits, boxes = self(pictures.flip(axes))
-        if -1 in axes:
-            boxes = (boxes * boxes.new_tensor([-1, 1, -1, 1]))[..., [2, 1, 0, 3]]
-            boxes = boxes + boxes.new_tensor([width, 0, width, 0])
-        if -2 in axes:
-            boxes = (boxes * boxes.new_tensor([1, -1, 1, -1]))[..., [0, 3, 2, 1]]
-            boxes = boxes + boxes.new_tensor([0, height, 0, height])
-        cells = (height // STRIDE, width // STRIDE)
-        seen = (part.unflatten(1, cells) for part in (logits.sigmoid(), boxes))
-        back = [axis - 1 for axis in axes]
-        scores, boxes = (part.flip(back).flatten(1, 2) for part in seen)
+        cells = [side // STRIDE for side in size]
+        back = [axis - 1 for axis in axes]  # behind rows and columns come classes or sides
+        scores, boxes = (
+            part.unflatten(1, cells).flip(back).flatten(1, 2)
+            for part in (logits.sigmoid(), reflected(boxes, size, axes))
+        )
         return scores, boxes
 
     def configure_optimizers(self) -> Any:

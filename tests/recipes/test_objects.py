@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import multiprocessing
+import pickle
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from recipes.objects import benchmark
 from tests.recipes.objects_process import MOMENTS, command, killed
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -126,6 +128,38 @@ def test_prints_its_figure_last_and_tests_the_saved_weights(run, runs, fruit, ca
     assert printed == f"mAP50: {float(last_row(run)['test_mAP50']):.3f}"
     run_command(f"{line} --model.flips true")
     assert float(capsys.readouterr().out.splitlines()[-1].removeprefix("mAP50: ")) > 0.9
+
+
+def test_the_benchmark_counts_pictures_per_second(run, monkeypatch, capsys):
+    line = ["benchmark", f"{run}/checkpoints/best.ckpt", "--size", "80", "60", "--count", "3"]
+    monkeypatch.setattr(sys, "argv", line)
+    benchmark.main()
+    speed = re.fullmatch(
+        r"(.*) pictures of 80x60 per second, \d+ threads\n", capsys.readouterr().out
+    )
+    assert float(speed[1]) > 5
+
+
+class Dangerous:
+    """Leaves a trace where it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+def test_a_checkpoint_cannot_run_code(run, tmp_path, monkeypatch):
+    contents = torch.load(run / "checkpoints" / "best.ckpt", weights_only=True)
+    evil = tmp_path / "evil.ckpt"
+    torch.save(contents | {"extra": Dangerous(tmp_path / "trace")}, evil)
+    with pytest.raises(pickle.UnpicklingError):
+        run_command(f"predict --ckpt_path {evil} --pictures {run}")
+    monkeypatch.setattr(sys, "argv", ["benchmark", str(evil)])
+    with pytest.raises(pickle.UnpicklingError):
+        benchmark.main()
+    assert not (tmp_path / "trace").exists()
 
 
 def save_kinds(folder: Path) -> dict[str, tuple[int, int]]:
