@@ -156,7 +156,7 @@ class ObjectFinder(LightningModule):
     def on_validation_epoch_end(self) -> None:
         measured = self.val_precision.compute()
         scores = {"val_mAP50": measured["map_50"], "val_mAP": measured["map"]}
-        self._log_scores(scores, prog_bar=True)
+        self._log_scores(scores, in_bar=True)
         self.val_precision.reset()
 
     @torch.no_grad()
@@ -200,10 +200,10 @@ class ObjectFinder(LightningModule):
             one["boxes"] = one["boxes"] / scale
         return found
 
-    def _log_scores(self, scores: dict[str, Tensor], **options: bool) -> None:
+    def _log_scores(self, scores: dict[str, Tensor], in_bar: bool = False) -> None:
         """Logs what torchmetrics computed on the CPU, the same in every process."""
         on_device = {name: score.to(self.device) for name, score in scores.items()}
-        self.log_dict(on_device, sync_dist=True, **options)
+        self.log_dict(on_device, prog_bar=in_bar, sync_dist=True)
 
     def _seen(self, pictures: Tensor, *axes: int) -> tuple[Tensor, Tensor]:
         """Returns scores (N, P, classes) and boxes (N, P, 4) as seen with some axes reversed."""

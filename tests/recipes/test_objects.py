@@ -90,7 +90,7 @@ def run_command(line: str) -> None:
 def runs(fruit, tmp_path_factory) -> Path:
     """Where a small net has been trained on fruit."""
     folder = tmp_path_factory.mktemp("runs")
-    run_command(fit(fruit, folder, 20, "--trainer.check_val_every_n_epoch 5"))
+    run_command(fit(fruit, folder, 15, "--trainer.check_val_every_n_epoch 5"))
     return folder
 
 
