@@ -58,25 +58,39 @@ def assign(
     Returns:
         The targets; without gradient.
     """
+    known = labels.clamp_min(0)
     with torch.no_grad():
-        real = labels >= 0
-        overlap = box_overlap(truth, boxes) * inside(truth, centres) * real[..., None]  # (N, M, P)
-        of_class = labels.clamp_min(0)[..., None].expand(overlap.shape)
-        worth = scores.transpose(1, 2).gather(1, of_class).sqrt() * overlap**4
-        best, places = worth.topk(min(cells, worth.shape[-1]))
-        wanted = torch.zeros_like(worth).scatter(2, places, (best > 0).to(worth))
-        shared, owner = (overlap * wanted).max(1)  # (N, P)
-        chosen = shared > 0
-        worth = worth.gather(1, owner[:, None]).squeeze(1) * chosen
-        mine = torch.nn.functional.one_hot(owner, labels.shape[1]) * chosen[..., None]  # (N, P, M)
-        most = (mine * worth[..., None]).amax(1)  # (N, M)
-        closest = (mine * shared[..., None]).amax(1)
-        share = worth * (closest / most.clamp_min(1e-9)).gather(1, owner)
+        candidate = inside(truth, centres) & (labels >= 0)[..., None]
+        overlap = box_overlap(truth, boxes) * candidate  # (N, M, P)
+        of_class = scores.transpose(1, 2).gather(1, known[..., None].expand(overlap.shape))
+        worth = of_class.sqrt() * overlap**4
+        owner, mine = owners(worth, overlap, cells)
+        worth, overlap = worth * mine, overlap * mine
+        best = overlap.amax(2) / worth.amax(2).clamp_min(1e-9)  # (N, M)
+        share = (worth * best[..., None]).amax(1)  # (N, P), its object's best cell: its overlap
+        chosen = mine.any(1)
         target = (floor + (1 - floor) * share) * chosen
         classes = torch.zeros_like(scores)
-        classes.scatter_(2, labels.clamp_min(0).gather(1, owner)[..., None], target[..., None])
-        places = owner[..., None].expand(*owner.shape, 4)
-        return Assignment(classes, truth.gather(1, places), chosen)
+        classes.scatter_(2, known.gather(1, owner)[..., None], target[..., None])
+        return Assignment(classes, truth.gather(1, owner[..., None].expand(-1, -1, 4)), chosen)
+
+
+def owners(worth: Tensor, overlap: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """Says which object each cell belongs to.
+
+    Args:
+        worth: (N, M, P), of a cell to an object.
+        overlap: (N, M, P).
+        cells: Most cells of an object.
+
+    Returns:
+        A cell's object (N, P), any where it has none, and whether it is an object's (N, M, P).
+    """
+    best, places = worth.topk(min(cells, worth.shape[2]))
+    wanted = torch.zeros_like(worth).scatter(2, places, (best > 0).to(worth))
+    shared, owner = (overlap * wanted).max(1)
+    objects = torch.arange(worth.shape[1], device=owner.device)[:, None]
+    return owner, (owner[:, None] == objects) & (shared > 0)[:, None]
 
 
 def inside(truth: Tensor, centres: Tensor) -> Tensor:

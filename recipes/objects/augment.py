@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.ops import clip_boxes_to_image
 
 
 @dataclass(frozen=True)
@@ -49,26 +50,15 @@ class RandomView:
         Returns:
             The pictures, boxes and labels; a box that is dropped has the label -1.
         """
-        count = len(pictures)
-        random = (torch.rand(11, count, generator=generator) * 2 - 1).to(pictures)
-        size = boxes.new_tensor([pictures.shape[3], pictures.shape[2]])
+        random = (torch.rand(11, len(pictures), generator=generator) * 2 - 1).to(pictures)
         turned = random[:2] * random.new_tensor([[self.flip], [self.upend]]) < 0
-        zoom = (1 + self.scale * random[2]) * torch.where(turned, -1.0, 1.0)  # (2, N): x and y
-        shift = self.shift * random[3:5] * 2  # of half a side
-        pictures = self._recoloured(_placed(pictures, zoom, shift), random[5:])
-        middle, half = size / 2, (size / 2).repeat(2)
-        moved = (boxes - half) * zoom.t().repeat(1, 2)[:, None]
-        moved = moved + (shift.t() * middle).repeat(1, 2)[:, None] + half
-        moved = torch.cat(
-            [
-                torch.minimum(moved[..., :2], moved[..., 2:]),
-                torch.maximum(moved[..., :2], moved[..., 2:]),
-            ],
-            -1,
-        )
-        cut = torch.minimum(moved.clamp_min(0), size.repeat(2))
-        kept = _area(cut) >= self.least * _area(moved)
-        return pictures, cut, torch.where(kept, labels, -1)
+        zoom = (1 + self.scale * random[2]) * torch.where(turned, -1.0, 1.0)
+        shift = 2 * self.shift * random[3:5]
+        height, width = pictures.shape[-2:]
+        moved = _moved(boxes, boxes.new_tensor([width, height]) / 2, zoom, shift)
+        cut = clip_boxes_to_image(moved, (height, width))
+        labels = torch.where(_area(cut) >= self.least * _area(moved), labels, -1)
+        return self._recoloured(_placed(pictures, zoom, shift), random[5:]), cut, labels
 
     def _recoloured(self, pictures: Tensor, random: Tensor) -> Tensor:
         """Changes colours by the six random rows from -1 to 1: saturation, contrast, gains."""
@@ -94,6 +84,20 @@ def _placed(pictures: Tensor, zoom: Tensor, shift: Tensor) -> Tensor:
     matrix[:, :, 2] = (-shift / zoom).t()
     grid = F.affine_grid(matrix, list(pictures.shape), False)
     return F.grid_sample(pictures - 0.5, grid, align_corners=False) + 0.5
+
+
+def _moved(boxes: Tensor, half: Tensor, zoom: Tensor, shift: Tensor) -> Tensor:
+    """Returns where the boxes (N, M, 4) lie in the pictures of ``_placed``.
+
+    Args:
+        boxes: In pixels.
+        half: (2), half the pictures' width and height.
+        zoom: (2, N), along x and y; below 0 to flip.
+        shift: (2, N), in half sides.
+    """
+    corners = boxes.unflatten(2, (2, 2)) - half  # (N, M, 2, 2): low and high; x and y
+    corners = corners * zoom.t()[:, None, None] + half * (1 + shift.t()[:, None, None])
+    return torch.cat([corners.amin(2), corners.amax(2)], -1)
 
 
 def _area(boxes: Tensor) -> Tensor:

@@ -75,7 +75,7 @@ def load(
         The scenes, and how many boxes and pictures were left out, by reason.
 
     Raises:
-        Faulty: If there is no picture, or something is faulty and is not skipped.
+        Faulty: If there is no object at all, or something is faulty and is not skipped.
     """
     pictures, boxes, labels, faults = [], [], [], []
     for one in annotated:
@@ -99,8 +99,8 @@ def load(
         if len(faults) > NAMED:
             lines.append(f"and {len(faults) - NAMED} more")
         raise Faulty("\n".join([*lines, "--data.skip_bad true leaves these out"]))
-    if not pictures:
-        raise Faulty("no picture to learn from or to test on")
+    if not any(map(len, labels)):
+        raise Faulty(f"no object in {len(pictures)} pictures")
     return Scenes(
         torch.from_numpy(np.stack(pictures)),
         torch.nn.utils.rnn.pad_sequence(boxes, batch_first=True),

@@ -179,9 +179,10 @@ def test_many_errors_make_a_short_message(tmp_path):
     assert len(lines) == 22 and lines[20] == "and 10 more"
 
 
-def test_no_picture_at_all_is_an_error(tmp_path):
-    write_voc(tmp_path, {})
-    with pytest.raises(Faulty, match="no picture"):
+@pytest.mark.parametrize("boxes", [{}, {"one": [], "two": []}])
+def test_no_object_at_all_is_an_error(boxes, tmp_path):
+    write_voc(tmp_path, boxes)
+    with pytest.raises(Faulty, match=f"no object in {len(boxes)} pictures"):
         load(voc(tmp_path, "train"), CLASSES, (32, 48))
 
 
