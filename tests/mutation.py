@@ -74,8 +74,8 @@ def read_lists() -> Iterator[Mutant]:
 
 
 def copy_package(folder: Path) -> None:
-    """Copy the package and its tests as they are now, whoever goes on editing them."""
-    for part in ("manualnn", "tests"):
+    """Copy the package, its tests and what they import, whoever goes on editing them."""
+    for part in ("manualnn", "tests", "benchmarks"):
         shutil.copytree(ROOT / part, folder / part, ignore=shutil.ignore_patterns(*NOT_COPIED))
     shutil.copy(ROOT / "pyproject.toml", folder)
 

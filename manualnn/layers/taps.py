@@ -11,7 +11,7 @@ so X[j] reaches L through every tap that is at j, and with delta = dL/dY::
 In two and three dimensions the weight of a place is the product of its weights along the axes. Then
 the sum is taken one axis at a time, H' -> H, then W' -> W.
 
-A tap may lie outside of X, where it counts for nothing: windows of all lengths fit one table.
+A tap may lie at H, just outside of X, and counts for nothing: windows of all lengths fit one table.
 
 Chosen: a table of the taps instead of the (H', H) matrix that they are the nonzero elements of. In
 a product with that matrix 0 * inf = nan would carry one bad number to every place of the axis.
@@ -32,7 +32,7 @@ class Taps:
 
     Attributes:
         size: of the input along the axis, H.
-        places: m, (H', K) integers; a place outside 0 ... H - 1 counts for nothing.
+        places: m, (H', K) integers, 0 ... H; what is at H counts for nothing.
         weights: w, (H', K); (H', 1) if an output takes as much from all; None for 1 from all.
     """
 
@@ -51,12 +51,10 @@ def taps_grad_input(grad_output: Tensor, taps: Sequence[Taps]) -> Tensor:
 
 def _taps_grad_input(grad_output: Tensor, taps: Taps, axis: int) -> Tensor:
     """dL/dX[j] = sum of w delta over the taps at j: (..., H', ...) -> (..., H, ...)."""
-    outside = (taps.places < 0) | (taps.places >= taps.size)
-    places = taps.places.masked_fill(outside, taps.size)  # one place more, to be cut off again
     size = [*grad_output.shape]
-    size[axis] = taps.size + 1
+    size[axis] = taps.size + 1  # one place more, to be cut off again
     grad_input, shares = grad_output.new_zeros(size), grad_output
-    for t, m in enumerate(places.unbind(1)):  # (H',)
+    for t, m in enumerate(taps.places.unbind(1)):  # (H',)
         if taps.weights is not None and t < taps.weights.shape[1]:
             w = taps.weights.select(1, t).reshape(-1, *(1,) * (-1 - axis))  # (H', 1, ...)
             shares = w * grad_output
