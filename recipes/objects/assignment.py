@@ -17,8 +17,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from recipes.objects.nets import STRIDE
-
 
 @dataclass(frozen=True)
 class Assignment:
@@ -41,6 +39,7 @@ def assign(
     centres: Tensor,
     truth: Tensor,
     labels: Tensor,
+    stride: int,
     cells: int = 10,
     floor: float = 0.5,
 ) -> Assignment:
@@ -52,6 +51,7 @@ def assign(
         centres: (P, 2), of the cells.
         truth: (N, M, 4), the objects' boxes.
         labels: (N, M), their classes; -1 where a picture has fewer than M.
+        stride: Side of a cell in pixels.
         cells: Most cells of an object.
         floor: Target of the class of an object's least cell; its best cell's is at most 1.
 
@@ -60,7 +60,7 @@ def assign(
     """
     known = labels.clamp_min(0)
     with torch.no_grad():
-        candidate = inside(truth, centres) & (labels >= 0)[..., None]
+        candidate = inside(truth, centres, stride) & (labels >= 0)[..., None]
         overlap = box_overlap(truth, boxes) * candidate  # (N, M, P)
         of_class = scores.transpose(1, 2).gather(1, known[..., None].expand(overlap.shape))
         worth = of_class.sqrt() * overlap**4
@@ -93,19 +93,20 @@ def owners(worth: Tensor, overlap: Tensor, cells: int) -> tuple[Tensor, Tensor]:
     return owner, (owner[:, None] == objects) & (shared > 0)[:, None]
 
 
-def inside(truth: Tensor, centres: Tensor) -> Tensor:
+def inside(truth: Tensor, centres: Tensor, stride: int) -> Tensor:
     """Returns whether a cell's centre is in a box; a box is taken for a cell wide at least.
 
     Args:
         truth: (N, M, 4).
         centres: (P, 2).
+        stride: Side of a cell in pixels.
 
     Returns:
         (N, M, P).
     """
     middle, half = (truth[..., :2] + truth[..., 2:]) / 2, (truth[..., 2:] - truth[..., :2]) / 2
     away = (centres - middle[:, :, None]).abs()
-    return (away <= half[:, :, None].clamp_min(STRIDE / 2)).all(-1)
+    return (away <= half[:, :, None].clamp_min(stride / 2)).all(-1)
 
 
 def box_overlap(first: Tensor, second: Tensor) -> Tensor:

@@ -1,9 +1,9 @@
 """Boxes of a picture's cells: from the net's outputs to boxes, and from boxes to detections.
 
-Boxes are (left, top, right, bottom) in pixels. A cell of 8x8 pixels with its centre at (x, y) and
-the outputs r, one for each side, stands for the box::
+Boxes are (left, top, right, bottom) in pixels. A cell of s pixels' side, the net's stride, with its
+centre at (x, y) and the outputs r, one for each side, stands for the box::
 
-    b = (x, y, x, y) + 8 (-e^r1, -e^r2, e^r3, e^r4),        db/dr = b - (x, y, x, y)
+    b = (x, y, x, y) + s (-e^r1, -e^r2, e^r3, e^r4),        db/dr = b - (x, y, x, y)
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from torchvision.ops import batched_nms, clip_boxes_to_image
 
 from manualnn.autograd import apply
 from manualnn.layers.activations import elementwise
-from recipes.objects.nets import STRIDE
 
 ExpFunction = elementwise("ExpFunction", torch.exp, lambda delta, output: delta * output)
 EXP = {"manual": lambda input: apply(ExpFunction, input), "torch": torch.exp}
 
 
-def centres(pictures: Tensor) -> Tensor:
+def centres(pictures: Tensor, stride: int) -> Tensor:
     """Returns the cells' centres (P, 2) as x, y in pixels, row by row, of pictures (N, 3, H, W)."""
     rows, columns = (
-        STRIDE * (torch.arange(side // STRIDE, device=pictures.device) + 0.5)
+        stride * (torch.arange(side // stride, device=pictures.device) + 0.5)
         for side in pictures.shape[-2:]
     )
     return torch.cartesian_prod(rows, columns).flip(1).to(pictures)
 
 
-def to_boxes(sides: Tensor, centres: Tensor, layers: str) -> Tensor:
+def to_boxes(sides: Tensor, centres: Tensor, stride: int, layers: str) -> Tensor:
     """Returns the cells' boxes.
 
     Args:
-        sides: (N, P, 4), logarithms of distances in units of 8 pixels.
+        sides: (N, P, 4), logarithms of distances in strides.
         centres: (P, 2).
+        stride: Side of a cell in pixels.
         layers: ``manual`` or ``torch``: whose exponential function.
 
     Returns:
         (N, P, 4) in pixels.
     """
-    signs = STRIDE * sides.new_tensor([-1.0, -1.0, 1.0, 1.0])
+    signs = stride * sides.new_tensor([-1.0, -1.0, 1.0, 1.0])
     return EXP[layers](sides) * signs + centres.repeat(1, 2)
 
 

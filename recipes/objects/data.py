@@ -17,7 +17,6 @@ from recipes.objects.augment import RandomView
 from recipes.objects.digits import make_scenes
 from recipes.objects.finding import PictureFiles
 from recipes.objects.layouts import LAYOUTS
-from recipes.objects.nets import STRIDE
 from recipes.objects.scenes import Scenes, load
 
 VIEW = RandomView()
@@ -57,16 +56,13 @@ class Objects(LightningDataModule):
         pictures: Sequence[Path] = (),
     ) -> None:
         super().__init__()
-        size = (size[0], size[1])
-        if min(size) < STRIDE or any(side % STRIDE for side in size):
-            raise ValueError(f"size must be multiples of {STRIDE}, got {size}")
         self.layout = layout
         self.root = root
         self.learn = learn
         self.validation = validation
         self.test = test
         self.classes = list(classes)
-        self.size = size
+        self.size = size[0], size[1]
         self.skip_bad = skip_bad
         self.batch_size = batch_size
         self.augment = augment

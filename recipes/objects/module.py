@@ -22,7 +22,7 @@ from recipes.common.schedule import warmup_cosine
 from recipes.objects.assignment import assign
 from recipes.objects.boxes import Selection, centres, reflected, to_boxes
 from recipes.objects.mistakes import Mistakes
-from recipes.objects.nets import STRIDE, Detector
+from recipes.objects.nets import Detector
 from recipes.objects.scenes import objects_of
 
 DIGITS = tuple("0123456789")
@@ -37,12 +37,16 @@ ROUTES: dict[str, Callable[[], AbstractContextManager[None]]] = {
 class ObjectFinder(LightningModule):
     """A detector of one stage with its loss.
 
+    Raises ValueError if the size is not made of whole cells.
+
     Args:
         classes: Names of the classes.
         size: Height and width of the pictures that it learns from.
         layers: ``manual`` builds it from manualnn, ``torch`` from torch.nn.
         channels: Of the net's four stages.
         blocks: Residual blocks of each stage.
+        patch: Side of the square of pixels that become channels of one before the first stage.
+        strides: Of the four stages; a cell is ``patch`` times the first two of them wide.
         width: Channels of the pyramid and the branches.
         learning_rate: The highest learning rate.
         weight_decay: Of kernels; scales and shifts have none.
@@ -60,6 +64,8 @@ class ObjectFinder(LightningModule):
         layers: Literal["manual", "torch"] = "manual",
         channels: Sequence[int] = (32, 64, 96, 96),
         blocks: Sequence[int] = (1, 2, 2, 1),
+        patch: int = 4,
+        strides: Sequence[int] = (1, 2, 2, 2),
         width: int = 64,
         learning_rate: float = 2e-3,
         weight_decay: float = 0.02,
@@ -74,7 +80,10 @@ class ObjectFinder(LightningModule):
         self.classes = list(classes)
         self.size = size[0], size[1]
         self.layers = layers
-        self.net = Detector(namespace(layers), len(classes), channels, blocks, width)
+        net = (channels, blocks, patch, strides, width)
+        self.net = Detector(namespace(layers), len(classes), *net)
+        if min(size) < self.net.stride or any(side % self.net.stride for side in size):
+            raise ValueError(f"size must be multiples of {self.net.stride}, got {size}")
         self.box_loss = BOX_LOSSES[layers].complete_box_iou_loss
         self.box_weight = box_weight
         self.make_optimizer = partial(AdamW, lr=learning_rate, betas=(0.9, 0.99))
@@ -89,7 +98,7 @@ class ObjectFinder(LightningModule):
         self.mistakes = Mistakes(shown)
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
-        """Predicts for the P cells of 8x8 pixels of each picture.
+        """Predicts for the P cells of each picture.
 
         Args:
             pictures: (N, 3, H, W), from 0 to 1.
@@ -99,7 +108,8 @@ class ObjectFinder(LightningModule):
         """
         with ROUTES[self.layers]():
             logits, sides = self.net(4 * pictures - 2)
-            return logits, to_boxes(sides, centres(pictures), self.layers)
+            middle = centres(pictures, self.net.stride)
+            return logits, to_boxes(sides, middle, self.net.stride, self.layers)
 
     def loss(
         self, logits: Tensor, boxes: Tensor, centres: Tensor, truth: Tensor, labels: Tensor
@@ -120,7 +130,7 @@ class ObjectFinder(LightningModule):
             ``loss`` and its two parts, ``classes`` and ``boxes``.
         """
         scores = logits.detach().sigmoid()
-        target = assign(scores, boxes.detach(), centres, truth, labels)
+        target = assign(scores, boxes.detach(), centres, truth, labels, self.net.stride)
         weight = torch.where(target.classes > 0, 1, 0.75 * scores**2)
         weight = weight / target.classes.sum().clamp_min(1)
         with ROUTES[self.layers]():
@@ -136,7 +146,8 @@ class ObjectFinder(LightningModule):
     def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
         pictures, boxes, labels = batch
         logits, found = self(pictures)
-        losses = self.loss(logits, found, centres(pictures), boxes, labels)
+        middle = centres(pictures, self.net.stride)
+        losses = self.loss(logits, found, middle, boxes, labels)
         self.log("loss", losses["loss"], prog_bar=True, logger=False)
         epoch = {f"train_{name}": loss for name, loss in losses.items()}
         epoch["train_overlap"] = 1 - losses["boxes"].detach()  # complete IoU of the chosen cells
@@ -146,7 +157,8 @@ class ObjectFinder(LightningModule):
     def validation_step(self, batch: list[Tensor], batch_index: int) -> None:
         pictures, boxes, labels = batch
         logits, found = self(pictures)
-        losses = self.loss(logits, found, centres(pictures), boxes, labels)
+        middle = centres(pictures, self.net.stride)
+        losses = self.loss(logits, found, middle, boxes, labels)
         self.log("val_loss", losses["loss"], sync_dist=True)
         self.val_precision.update(
             self.selection(logits.sigmoid(), found, pictures.shape[-2:]),
@@ -209,7 +221,7 @@ class ObjectFinder(LightningModule):
         """Returns scores (N, P, classes) and boxes (N, P, 4) as seen with some axes reversed."""
         size = pictures.shape[-2:]
         logits, boxes = self(pictures.flip(axes))
-        cells = [side // STRIDE for side in size]
+        cells = [side // self.net.stride for side in size]
         back = [axis - 1 for axis in axes]  # behind rows and columns come classes or sides
         scores, boxes = (
             part.unflatten(1, cells).flip(back).flatten(1, 2)

@@ -2,7 +2,7 @@
 
 A residual backbone makes the picture 32 times smaller in four stages. A feature pyramid brings what
 the last three stages saw back to stride 8 and adds it up. Two short branches then say for every
-cell of 8x8 pixels which classes it shows, and how far its box's four sides are::
+cell of 8x8 pixels which classes it shows, and how far its box's four sides are. By default::
 
     picture (3, H, W)
     4x4 pixels become channels            48
@@ -21,8 +21,6 @@ from types import ModuleType
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-STRIDE = 8
-PATCH = 4
 RARE = -4.0  # logit of a class at the beginning: nearly all cells are background
 TYPICAL_SIDE = 26.0  # pixels from a cell's centre to a side of its box at the beginning
 
@@ -44,7 +42,7 @@ class Residual(nn.Module):
 
 
 class Detector(nn.Module):
-    """Predicts classes and a box for every cell of 8x8 pixels.
+    """Predicts classes and a box for every cell of a picture.
 
     Sums and enlargements are torch's calls; ``manualnn.hand_derived`` leads them to manualnn's.
 
@@ -53,7 +51,12 @@ class Detector(nn.Module):
         classes: How many there are.
         channels: Of the four stages.
         blocks: Residual blocks of each stage.
+        patch: Side of the square of pixels that become channels of one.
+        strides: Of the stages.
         width: Channels of the pyramid and of the branches.
+
+    Attributes:
+        stride: Side of a cell in pixels.
     """
 
     def __init__(
@@ -62,13 +65,16 @@ class Detector(nn.Module):
         classes: int,
         channels: Sequence[int] = (32, 64, 96, 96),
         blocks: Sequence[int] = (1, 2, 2, 1),
+        patch: int = 4,
+        strides: Sequence[int] = (1, 2, 2, 2),
         width: int = 64,
     ) -> None:
         super().__init__()
-        self.patches = nn.PixelUnshuffle(PATCH)
+        self.stride = patch * strides[0] * strides[1]
+        self.patches = nn.PixelUnshuffle(patch)
         self.stages = nn.ModuleList()
-        coming = 3 * PATCH**2
-        for stride, going, count in zip((1, 2, 2, 2), channels, blocks, strict=True):
+        coming = 3 * patch**2
+        for stride, going, count in zip(strides, channels, blocks, strict=True):
             residuals = (Residual(layers, going) for _ in range(count))
             self.stages.append(
                 nn.Sequential(*conv_norm_act(layers, coming, going, stride), *residuals)
@@ -77,18 +83,18 @@ class Detector(nn.Module):
         self.laterals = nn.ModuleList(layers.Conv2d(count, width, 1) for count in channels[1:])
         self.smooth = nn.Sequential(*conv_norm_act(layers, width, width))
         self.classes = branch(layers, width, classes, RARE)
-        self.sides = branch(layers, width, 4, log(TYPICAL_SIDE / STRIDE))
+        self.sides = branch(layers, width, 4, log(TYPICAL_SIDE / self.stride))
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         """Looks at pictures.
 
         Args:
-            pictures: (N, 3, H, W), both sides multiples of 8.
+            pictures: (N, 3, H, W), both sides multiples of the stride.
 
         Returns:
-            The classes' logits (N, P, classes) for the P = H/8 W/8 cells, row by row, and the
-            logarithm of the distances from each cell's centre to its box's left, upper, right and
-            lower side in units of 8 pixels (N, P, 4).
+            The classes' logits (N, P, classes) for the P cells, row by row, and the logarithm of
+            the distances from each cell's centre to its box's left, upper, right and lower side,
+            in strides (N, P, 4).
         """
         features = [self.stages[0](self.patches(pictures))]
         for stage in self.stages[1:]:

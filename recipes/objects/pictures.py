@@ -18,7 +18,6 @@ from torch import Tensor
 from recipes.common.pictures import INK, PALE, learning_curves, new_figure
 from recipes.objects.mistakes import KINDS, RIGHT
 from recipes.objects.module import ObjectFinder
-from recipes.objects.nets import STRIDE
 from recipes.objects.scenes import objects_of
 
 ROWS = 5
@@ -46,7 +45,7 @@ def side_by_side(
         pictures: (N, 3, H, W), from 0 to 1.
         truth: ``boxes`` and ``labels`` of each picture.
         found: ``boxes``, ``scores`` and ``labels`` of each picture.
-        heat: (N, H/8, W/8), the cells' highest score.
+        heat: (N, rows, columns), the cells' highest score.
         classes: Names of the classes.
     """
     height, width = pictures.shape[-2:]
@@ -188,8 +187,7 @@ class Pictures(Callback):
         ]
         with torch.no_grad():
             scores = module(pictures)[0].sigmoid().amax(2)
-        height, width = pictures.shape[-2:]
-        heat = scores.view(-1, height // STRIDE, width // STRIDE)
+        heat = scores.unflatten(1, [side // module.net.stride for side in pictures.shape[-2:]])
         truth = list(objects_of(boxes, labels))
         figures = {
             "found": side_by_side(pictures, truth, found, heat, self.classes),

@@ -252,11 +252,6 @@ def test_a_missing_data_set_is_named(layout, split, message, tmp_path):
         data.setup("fit")
 
 
-def test_sizes_must_fit_the_cells():
-    with pytest.raises(ValueError, match=r"multiples of 8.*\(60, 80\)"):
-        Objects(size=(60, 80))
-
-
 def test_a_picture_fits_whatever_its_proportions(tmp_path):
     Image.new("L", (200, 10)).save(tmp_path / "wide.png")
     box = Box("cup", (100.0, 0.0, 200.0, 10.0), "here:1")

@@ -20,8 +20,8 @@ CORNERS = (10.0, 6.0, 34.0, 30.0)
 
 def finder(layers: str = "manual", **options) -> ObjectFinder:
     torch.manual_seed(0)
-    small = {"channels": (8, 8, 8, 8), "blocks": (0, 1, 0, 0), "width": 8} | options
-    return ObjectFinder(CLASSES, (64, 96), layers, **small)
+    small = {"channels": (8, 8, 8, 8), "blocks": (0, 1, 0, 0), "width": 8, "size": (64, 96)}
+    return ObjectFinder(CLASSES, layers=layers, **small | options)
 
 
 def batch() -> tuple[Tensor, Tensor, Tensor]:
@@ -41,12 +41,28 @@ def test_every_cell_of_any_size_has_an_output(size):
     logits, boxes = finder().eval()(pictures)
     cells = size[0] * size[1] // 64
     assert logits.shape == (1, cells, 3) and boxes.shape == (1, cells, 4)
-    middle = centres(pictures)
+    middle = centres(pictures, 8)
     assert (boxes[..., :2] < middle).all() and (boxes[..., 2:] > middle).all()
 
 
+def test_strides_and_patches_decide_the_cells():
+    module = finder(patch=2, strides=(1, 1, 2, 2)).eval()
+    logits, boxes = module(torch.rand(1, 3, 64, 96))
+    assert module.net.stride == 2 and logits.shape == (1, 32 * 48, 3)
+    torch.testing.assert_close(
+        (boxes[..., 2:] - boxes[..., :2]).mean(), torch.tensor(52.0), rtol=0.3, atol=0
+    )
+
+
+def test_sizes_are_made_of_whole_cells():
+    with pytest.raises(ValueError, match=r"multiples of 8, got \(60, 80\)"):
+        ObjectFinder(CLASSES, (60, 80))
+    with pytest.raises(ValueError, match="multiples of 16"):
+        finder(strides=(2, 2, 2, 2), size=(72, 80))
+
+
 def test_centres_go_row_by_row():
-    assert centres(torch.zeros(1, 3, 16, 24)).tolist() == [
+    assert centres(torch.zeros(1, 3, 16, 24), 8).tolist() == [
         [4, 4], [12, 4], [20, 4], [4, 12], [12, 12], [20, 12]
     ]  # fmt: skip
 
@@ -54,7 +70,7 @@ def test_centres_go_row_by_row():
 def test_boxes_in_numbers():
     sides = torch.tensor([[[0.0, 1, 2, 3]]])
     for layers in ("manual", "torch"):
-        box = to_boxes(sides, torch.tensor([[100.0, 200.0]]), layers)[0, 0]
+        box = to_boxes(sides, torch.tensor([[100.0, 200.0]]), 8, layers)[0, 0]
         e = torch.tensor(1.0).exp()
         expected = torch.stack([100 - 8 * e**0, 200 - 8 * e, 100 + 8 * e**2, 200 + 8 * e**3])
         torch.testing.assert_close(box, expected)
@@ -63,7 +79,7 @@ def test_boxes_in_numbers():
 def test_boxes_are_derived_by_hand():
     sides = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
     middle = torch.rand(3, 2, dtype=torch.float64)
-    prove(lambda sides: to_boxes(sides, middle, "manual"), [sides])
+    prove(lambda sides: to_boxes(sides, middle, 8, "manual"), [sides])
 
 
 def test_both_kinds_of_layers_have_the_same_loss_and_gradients():
@@ -72,7 +88,7 @@ def test_both_kinds_of_layers_have_the_same_loss_and_gradients():
     for layers in ("manual", "torch"):
         module = finder(layers).double()
         pictures = pictures.double()
-        losses = module.loss(*module(pictures), centres(pictures), boxes.double(), labels)
+        losses = module.loss(*module(pictures), centres(pictures, 8), boxes.double(), labels)
         losses["loss"].backward()
         results.append([*losses.values(), *(weight.grad for weight in module.parameters())])
     torch.testing.assert_close(*results, rtol=1e-7, atol=1e-9)
@@ -81,7 +97,7 @@ def test_both_kinds_of_layers_have_the_same_loss_and_gradients():
 def test_nothing_but_our_own_lies_between_the_net_and_the_loss():
     pictures, boxes, labels = batch()
     module = finder()
-    loss = module.loss(*module(pictures), centres(pictures), boxes, labels)["loss"]
+    loss = module.loss(*module(pictures), centres(pictures, 8), boxes, labels)["loss"]
     assert foreign_nodes(loss, Function) == set()
     operations = backward_operations(loss, list(module.parameters()))
     assert not [name for name in operations if "backward" in name]
@@ -91,7 +107,7 @@ def test_nothing_but_our_own_lies_between_the_net_and_the_loss():
 def test_the_loss_in_numbers():
     module = finder("torch")
     boxes = torch.tensor([[CORNERS]])
-    middle = centres(torch.zeros(1, 3, 64, 96))
+    middle = centres(torch.zeros(1, 3, 64, 96), 8)
     logits = torch.full((1, len(middle), 3), -20.0)
     exact = boxes.expand(1, len(middle), 4)
     losses = module.loss(logits, exact, middle, boxes, torch.tensor([[1]]))
@@ -110,18 +126,18 @@ def test_overlap_is_torchvisions():
 
 
 def test_a_box_smaller_than_a_cell_still_has_one():
-    middle = centres(torch.zeros(1, 3, 32, 32))
+    middle = centres(torch.zeros(1, 3, 32, 32), 8)
     boxes = torch.tensor([[[9.0, 9, 10, 10], [0, 0, 16, 16]]])
-    assert inside(boxes, middle).sum(-1).tolist() == [[1, 4]]
+    assert inside(boxes, middle, 8).sum(-1).tolist() == [[1, 4]]
 
 
 def assigned(labels: list[int], truth: list[tuple[float, ...]], **options):
     boxes = torch.tensor([truth])
-    middle = centres(torch.zeros(1, 3, 32, 32))
+    middle = centres(torch.zeros(1, 3, 32, 32), 8)
     around = torch.cat([middle - 8, middle + 8], 1)[None]
     scores = torch.full((1, 16, 3), 0.1)
     scores[0, 5, 0] = 0.9
-    return assign(scores, around, middle, boxes, torch.tensor([labels]), **options)
+    return assign(scores, around, middle, boxes, torch.tensor([labels]), 8, **options)
 
 
 def test_the_cells_that_see_an_object_best_answer_for_it():
