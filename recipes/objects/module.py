@@ -27,6 +27,7 @@ from recipes.objects.scenes import objects_of
 
 DIGITS = tuple("0123456789")
 BOX_LOSSES = {"manual": vision, "torch": torchvision.ops}
+IN_USE = ["overlap", "flips", "shown"]  # no checkpoint fixes these
 FLIPS = ((), (-1,), (-2,), (-1, -2))  # axes of the picture that are reversed
 ROUTES: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "manual": manualnn.hand_derived,
@@ -76,7 +77,7 @@ class ObjectFinder(LightningModule):
         shown: float = 0.3,
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters(ignore=IN_USE)
         self.classes = list(classes)
         self.size = size[0], size[1]
         self.layers = layers

@@ -17,6 +17,7 @@ import torch
 from PIL import Image
 
 from recipes.objects import benchmark
+from recipes.objects.module import ObjectFinder
 from tests.recipes.objects_process import MOMENTS, command, killed
 
 PROCESSES = multiprocessing.get_context("forkserver")
@@ -120,13 +121,16 @@ def test_finds_fruit_it_has_not_seen(run):
     assert sum(classes) / 2 == pytest.approx(row["test_mAP50"], abs=1e-5)
 
 
-def test_prints_its_figure_last_and_tests_the_saved_weights(run, runs, fruit, capsys):
+def test_prints_its_figure_last_and_tests_the_saved_weights(run, runs, fruit, capsys, monkeypatch):
     line = f"test --ckpt_path {run}/checkpoints/last.ckpt --data.layout voc --data.root {fruit}"
     line += f" --trainer.default_root_dir {runs} --trainer.accelerator cpu"
     run_command(line)
     printed = capsys.readouterr().out.splitlines()[-1]
     assert printed == f"mAP50: {float(last_row(run)['test_mAP50']):.3f}"
+    views = []
+    monkeypatch.setattr(ObjectFinder, "on_test_start", lambda module: views.extend(module.views))
     run_command(f"{line} --model.flips true")
+    assert len(views) == 4
     assert float(capsys.readouterr().out.splitlines()[-1].removeprefix("mAP50: ")) > 0.9
 
 
