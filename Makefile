@@ -6,13 +6,16 @@ PYTHON ?= python3
 VENV ?= .venv$(patsubst python3.%,-3.%,$(filter python3.%,$(notdir $(PYTHON))))
 RUN := $(VENV)/bin/python
 
-.PHONY: digits faces test check check-all lint types models curves mutation clean
+.PHONY: digits faces objects test check check-all lint types models curves mutation clean
 
 digits: $(VENV)/recipes.installed  ## Train the report's CNN on real digits and show what it read
 	$(RUN) -m recipes.digits fit --config recipes/digits/configs/digits.yaml $(FLAGS)
 
 faces: $(VENV)/recipes.installed  ## Train a net that recognises faces and show what it confuses
 	$(RUN) -m recipes.faces fit --config recipes/faces/configs/identification.yaml $(FLAGS)
+
+objects: $(VENV)/recipes.installed  ## Train a detector on digits in photographs and show what it found
+	$(RUN) -m recipes.objects fit --config recipes/objects/configs/digits.yaml $(FLAGS)
 
 test: $(VENV)/test.installed  ## Prove every gradient: all tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 $(FLAGS)

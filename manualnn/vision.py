@@ -1,4 +1,4 @@
-"""Twins of torchvision's layers: frozen batch norm, stochastic depth and the focal loss.
+"""Twins of torchvision's layers: frozen batch norm, stochastic depth, focal and box losses.
 
 Frozen batch norm is batch norm with given statistics (batchnorm.py), all four of its vectors
 constant, so that with delta = dL/dY it is a scale for each channel::
@@ -10,7 +10,7 @@ or for the batch together ("batch"), and enlarges what survives, so that its mea
 
     Y = b X,       b = 0 with probability p, 1 / (1 - p) else,       dL/dX = b delta
 
-The focal loss is derived in losses/focal.py.
+The focal loss is derived in losses/focal.py, the box losses in losses/box_iou.py.
 
 torchvision is imported when one of its two classes is first asked for, and not before: manualnn
 does without it.
@@ -27,9 +27,22 @@ from torch import Tensor, nn
 
 from manualnn.layers.arithmetic import mul
 from manualnn.layers.batchnorm import batch_norm
+from manualnn.losses.box_iou import (
+    complete_box_iou_loss,
+    distance_box_iou_loss,
+    generalized_box_iou_loss,
+)
 from manualnn.losses.focal import sigmoid_focal_loss
 
-__all__ = ["FrozenBatchNorm2d", "StochasticDepth", "sigmoid_focal_loss", "stochastic_depth"]
+__all__ = [
+    "FrozenBatchNorm2d",
+    "StochasticDepth",
+    "complete_box_iou_loss",
+    "distance_box_iou_loss",
+    "generalized_box_iou_loss",
+    "sigmoid_focal_loss",
+    "stochastic_depth",
+]
 
 FrozenBatchNorm2d: type[nn.Module]  # both are made on use, by __getattr__
 StochasticDepth: type[nn.Module]

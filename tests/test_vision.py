@@ -231,6 +231,7 @@ def test_the_package_needs_no_torchvision():
         "import sys; sys.modules['torchvision'] = None\n"
         "import torch, manualnn, manualnn.vision as v\n"
         "v.sigmoid_focal_loss(torch.ones(2), torch.ones(2))\n"
+        "v.complete_box_iou_loss(torch.tensor([0.0, 0, 1, 1]), torch.tensor([0.0, 0, 2, 1]))\n"
         "v.stochastic_depth(torch.ones(2), 0.5, 'row')\n"
         "try: v.FrozenBatchNorm2d\n"
         "except ImportError as error: assert 'torchvision' in str(error)\n"

@@ -5,15 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.plugins import TorchCheckpointIO
 
 from recipes.common.files import written_whole
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes a checkpoint beside its place: a run killed meanwhile leaves the one before."""
+    """Lightning's files, put in place at one stroke once they are complete.
 
-    def save_checkpoint(self, checkpoint: Any, path: Any, storage_options: Any = None) -> None:
+    A run that is killed while it writes leaves the checkpoint before as it was.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         with written_whole(target) as part:

@@ -100,7 +100,7 @@ class RecipeCLI(LightningCLI):
         self.trainer_defaults["callbacks"] = [*self.checkpoints, self.drawing()]
         plugins = config.trainer.plugins or []
         plugins = plugins if isinstance(plugins, list) else [plugins]
-        kwargs["plugins"] = [WholeCheckpoints(), *plugins]
+        kwargs["plugins"] = [WholeCheckpoints(), *kwargs.get("plugins", ()), *plugins]
         return super().instantiate_trainer(**kwargs)
 
     def fit(self, **kwargs: Any) -> None:

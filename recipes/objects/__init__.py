@@ -1,0 +1,1 @@
+"""Finding objects in pictures: ``python -m recipes.objects --help``."""

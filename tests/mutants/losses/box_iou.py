@@ -1,0 +1,106 @@
+"""Mutants of the box losses: what breaks, the old text, the new text."""
+
+KEYWORD = "box_iou"
+MUTANTS = [
+    (
+        "low and high corner change places",
+        "return boxes.unflatten(-1, (2, 2)).unbind(-2)",
+        "return boxes.unflatten(-1, (2, 2)).unbind(-2)[::-1]",
+    ),
+    ("the side is the other one's", "side=high - low,", "side=other_high - other_low,"),
+    (
+        "the sides are shared beyond the end",
+        "torch.minimum(high, other_high) - torch.maximum",
+        "torch.maximum(high, other_high) - torch.maximum",
+    ),
+    ("the hull begins too late", "torch.minimum(low, other_low)", "low"),
+    (
+        "the centres' distance is not halved",
+        "other_low - other_high) / 2",
+        "other_low - other_high)",
+    ),
+    ("one axis is enough to meet", "(length.shared > 0).all(-1)", "(length.shared > 0).any(-1)"),
+    (
+        "boxes apart have an intersection",
+        "torch.where(meet(length), area(length.shared), 0)",
+        "area(length.shared)",
+    ),
+    (
+        "the union counts the intersection twice",
+        "area(length.other) - shared",
+        "area(length.other)",
+    ),
+    ("the proportions upside down", "torch.atan(x / y)", "torch.atan(y / x)"),
+    ("factor of the proportions", "(2 / pi) ** 2 * (angle", "(2 / pi) * (angle"),
+    ("the weight is no constant", "boxes.detach(), others.detach()", "boxes, others"),
+    ("the weight without eps", "unlike + eps)", "unlike)"),
+    ("the weight with its eps in the IoU", "(square.union + EPS)", "(square.union + eps)"),
+    ("sign of the unfilled hull", "+ unfilled", "- unfilled"),
+    (
+        "eps of the hull",
+        "(square.hull - square.union) / (square.hull + eps)",
+        "(square.hull - square.union) / square.hull",
+    ),
+    ("the union does not fill the hull", "** 2 - 1 / (square.hull + eps)", "** 2"),
+    ("slope of the hull", "by_hull = (square.union + eps)", "by_hull = (square.union - eps)"),
+    ("the hull's sides are not exchanged", "exchanged(length.hull)", "length.hull"),
+    (
+        "the distance is not in units of the diagonal",
+        "square.apart / (square.diagonal + eps)\n    return",
+        "square.apart\n    return",
+    ),
+    (
+        "the proportions are not weighed",
+        "losses + weight * disproportion",
+        "losses + disproportion",
+    ),
+    ("factor of the angle", "weight * (8 / pi**2)", "weight * (4 / pi**2)"),
+    ("sign of the side's angle", "side = side - by_angle", "side = side + by_angle"),
+    ("sign of the other side's angle", "other = other + by_angle", "other = other - by_angle"),
+    ("sign of the diagonal", "by_diagonal = -square", "by_diagonal = square"),
+    ("factor of the diagonal", "hull=2 * length.hull", "hull=length.hull"),
+    ("factor of the distance", "apart=2 * length.apart", "apart=length.apart"),
+    (
+        "boxes apart have a slope",
+        "torch.where(meet(length), by_shared - by_union, 0)",
+        "by_shared - by_union",
+    ),
+    ("the union does not lose the intersection", "by_shared - by_union, 0", "by_shared, 0"),
+    ("sides are not exchanged", "return length.flip(-1)", "return length"),
+    ("sign of the angle's slope", "torch.stack([y, -x], -1)", "torch.stack([y, x], -1)"),
+    (
+        "a tie counts in full",
+        "((first > second).to(first) + (first >= second).to(first)) / 2",
+        "(first >= second).to(first)",
+    ),
+    (
+        "the low corner of what is shared",
+        "-slope.side - h * slope.shared",
+        "-slope.side - k * slope.shared",
+    ),
+    (
+        "the high corner of the hull",
+        "k * slope.shared + (1 - k) * slope.hull + slope.apart / 2",
+        "k * slope.shared + k * slope.hull + slope.apart / 2",
+    ),
+    (
+        "the other's low corner",
+        "- h * slope.hull - slope.apart",
+        "- (1 - h) * slope.hull - slope.apart",
+    ),
+    ("the other's high corner", "slope.other + (1 - k)", "slope.other + k"),
+    (
+        "the mean of none",
+        "reduce(losses, reduction, max(losses.numel(), 1))",
+        "reduce(losses, reduction, losses.numel())",
+    ),
+    ("the mean's slope counts numbers", "max(boxes.numel() // 4, 1)", "max(boxes.numel(), 1)"),
+    (
+        "a gradient that nobody needs",
+        "delta * by_boxes if needs_boxes else None",
+        "delta * by_others if needs_boxes else None",
+    ),
+    ("the tangent's mean", "reduce(d_losses, ctx.reduction, max", "reduce(d_losses, 'sum', max"),
+    ("boxes of other lengths", "boxes.dim() == 0 or boxes.shape[-1] != 4", "boxes.dim() == 0"),
+    ("half precision stays", ", boxes2.dtype), torch.float32)", ", boxes2.dtype), boxes1.dtype)"),
+]
