@@ -184,9 +184,9 @@ class Pictures(Callback):
         assert isinstance(module, FaceRecogniser)
         data = cast(Faces, trainer.datamodule)  # type: ignore[attr-defined]
         embeddings, people, numbers, enrolled = module.test_faces.compute()
+        folder = Path(trainer.log_dir or trainer.default_root_dir)  # every process has to ask
         if not trainer.is_global_zero:
             return
-        folder = Path(trainer.log_dir or trainer.default_root_dir)
         everything = data.everything.faces.to(embeddings) / 255
         faces = everything[numbers]
         baseline = eigenfaces(everything[data.parts.learn], faces)
