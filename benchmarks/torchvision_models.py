@@ -47,9 +47,12 @@ def model_and_inputs(name: str) -> tuple[nn.Module, Any]:
         model = models.get_model(name, weights=None, weights_backbone=None)
         return model, torch.rand(4, 3, 64, 64)
     if name in models.list_models(detection):
-        sizes = {} if name.startswith("ssd") else {"min_size": 128, "max_size": 192}
         score = "box_score_thresh" if "rcnn" in name else "score_thresh"
-        options = {**sizes, score: 1e-3}  # random weights are sure of nothing, and shall find much
+        options: dict[str, Any] = {score: 1e-3}  # random weights are sure of nothing: find much
+        if not name.startswith("ssd"):
+            options |= {"min_size": 128, "max_size": 192}
+        if "rcnn" in name:
+            options |= {"rpn_post_nms_top_n_test": 100, "box_batch_size_per_image": 64}
         model = models.get_model(name, weights=None, weights_backbone=None, **options)
         if name.startswith("keypoint"):
             model.roi_heads.register_forward_pre_hook(in_single_precision)
