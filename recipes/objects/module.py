@@ -108,7 +108,7 @@ class ObjectFinder(LightningModule):
             Logits (N, P, classes) and boxes (N, P, 4) in pixels.
         """
         with ROUTES[self.layers]():
-            logits, sides = self.net(4 * pictures - 2)
+            logits, sides = (part.to(pictures) for part in self.net(4 * pictures - 2))
             middle = centres(pictures, self.net.stride)
             return logits, to_boxes(sides, middle, self.net.stride, self.layers)
 
