@@ -82,19 +82,21 @@ def apply(function: type[Function], *args: Any) -> Any:
                 f"this layer is derived for real numbers, but got a tensor of dtype {arg.dtype}; "
                 "split it with torch.view_as_real, or use the layer of torch.nn"
             )
-    rule: Any = function
+    call: Any = function.apply
     if torch.compiler.is_compiling():
         args = tuple(_distinct(args))
+        if not is_recorded(*args):
+            call = function.forward  # the Dynamo of torch 2.14 would give it a ctx as well
     elif forward_ad._current_level >= 0:
-        rule = function.forward_mode
+        call = function.forward_mode.apply
     device = args[0].device.type
     if not torch.compiler.is_compiling() and torch._C._is_torch_function_mode_enabled():
         with torch._C.DisableTorchFunction():  # what is inside a Function is not led anywhere
             return apply(function, *args)
     if not _autocast_is_on(device):
-        return rule.apply(*args)
+        return call(*args)
     with torch.autocast(device, enabled=False):
-        return rule.apply(*args)
+        return call(*args)
 
 
 def _distinct(args: tuple[Any, ...]) -> Iterable[Any]:
@@ -102,6 +104,13 @@ def _distinct(args: tuple[Any, ...]) -> Iterable[Any]:
     for place, arg in enumerate(args):
         again = isinstance(arg, Tensor) and any(arg is earlier for earlier in args[:place])
         yield arg.view_as(arg) if again else arg
+
+
+def is_recorded(*args: Any) -> bool:
+    """Whether autograd records what is done with these arguments."""
+    return torch.is_grad_enabled() and any(
+        isinstance(arg, Tensor) and arg.requires_grad for arg in args
+    )
 
 
 def autocast_lower(*tensors: Tensor | None) -> tuple[Any, ...]:

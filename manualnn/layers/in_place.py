@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from manualnn.autograd import is_transformed
+from manualnn.autograd import is_recorded, is_transformed
 
 
 def is_traced() -> bool:
@@ -26,7 +26,7 @@ def refuse_leaf(input: Tensor) -> None:
     if is_traced():
         return
     owner = input if input._base is None else input._base
-    if owner.is_leaf and owner.requires_grad and torch.is_grad_enabled():
+    if owner.is_leaf and is_recorded(owner):
         raise RuntimeError(
             "this would overwrite a leaf that requires a gradient, or a view of one; use the form "
             "that is not in place (inplace=False), or give it input.clone()"

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from manualnn.autograd import Function, apply, is_transformed
+from manualnn.autograd import Function, apply, is_recorded, is_transformed
 from manualnn.layers.linear_map import linear_map
 
 
@@ -154,8 +154,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def _separate(whole: Tensor, views: tuple[Tensor, ...], dim: int) -> tuple[Tensor, ...]:
-    is_recorded = whole.requires_grad and torch.is_grad_enabled()
-    if not (is_recorded or is_transformed() or forward_ad._current_level >= 0):
+    if not (is_recorded(whole) or is_transformed() or forward_ad._current_level >= 0):
         return views
     return apply(SeparateFunction, whole, Parts(tuple(view.shape[dim] for view in views), dim))
 

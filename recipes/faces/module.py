@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from itertools import product
 from typing import Any, Literal
 
 import torch
 from lightning import LightningModule
 from torch import Tensor
+from torch.nn import functional as F
 from torch.optim import AdamW
 
 from manualnn.functional import linear, normalize
@@ -18,12 +21,24 @@ from recipes.faces.metrics import Compared, all_pairs, named, verification
 from recipes.faces.nets import face_net
 
 SMALLEST_CONTRAST = 0.05
+SHIFTS = (-3, 0, 3)  # pixels
 
 
 def standardise(faces: Tensor) -> Tensor:
     """Brings every face (N, 1, H, W) to mean 0 and standard deviation about 1."""
     std, mean = torch.std_mean(faces, (1, 2, 3), keepdim=True)
     return (faces - mean) / (std + SMALLEST_CONTRAST)
+
+
+def views(faces: Tensor) -> Iterator[Tensor]:
+    """Yields faces (N, 1, H, W) moved by some pixels either way, and each in the mirror as well."""
+    height, width = faces.shape[2:]
+    most = max(SHIFTS)
+    padded = F.pad(faces, [most] * 4, mode="replicate")
+    for down, right in product(SHIFTS, SHIFTS):
+        moved = padded[..., most + down :, most + right :][..., :height, :width]
+        yield moved
+        yield moved.flip(3)
 
 
 def measure(compared: Compared) -> tuple[dict[str, Tensor], float]:
@@ -94,10 +109,13 @@ class FaceRecogniser(LightningModule):
     def forward(self, faces: Tensor) -> Tensor:
         """Returns the embeddings (N, D), of unit length, of faces (N, 1, 56, 46) from 0 to 1.
 
-        The embeddings of a face and of its mirror image are added.
+        What the net sees in several views of a face is added.
         """
-        faces = standardise(faces)
-        return normalize((self.net(faces) + self.net(faces.flip(3))).float())
+        return normalize(sum(self.embed(view).float() for view in views(faces)))
+
+    def embed(self, faces: Tensor) -> Tensor:
+        """Returns embeddings (N, D), of any length, of faces (N, 1, 56, 46) in this one view."""
+        return self.net(standardise(faces))
 
     def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
         faces, people = batch
@@ -105,7 +123,7 @@ class FaceRecogniser(LightningModule):
         self.loss.margin = self.margin * min(1, progress / max(self.ramp, 1e-9))
         with torch.random.fork_rng():  # a resumed training drops the same features
             torch.manual_seed(hash((torch.initial_seed(), self.global_step, self.global_rank)))
-            embeddings = self.net(standardise(faces))
+            embeddings = self.embed(faces)
         loss = self.loss(embeddings, people)
         with torch.no_grad():
             cosines = linear(normalize(embeddings), normalize(self.loss.weight))

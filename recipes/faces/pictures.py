@@ -13,6 +13,7 @@ from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from manualnn.functional import normalize
 from recipes.common.pictures import BLUE, INK, ORANGE, PALE, learning_curves, new_figure
 from recipes.faces.data import Faces
 from recipes.faces.eigenfaces import eigenfaces
@@ -149,7 +150,8 @@ def occlusion(module: FaceRecogniser, faces: Tensor) -> Figure:
 def occlusion_map(module: FaceRecogniser, face: Tensor) -> Tensor:
     """Returns how much similarity (H, W) to itself a face (1, H, W) loses behind a grey patch.
 
-    A pixel's loss is the mean of those of the patches that hide it.
+    The net sees the face as it is, in no other view. A pixel's loss is the mean of those of the
+    patches that hide it.
     """
     height, width = face.shape[1:]
     corners = torch.cartesian_prod(
@@ -160,7 +162,9 @@ def occlusion_map(module: FaceRecogniser, face: Tensor) -> Tensor:
     columns = torch.arange(width, device=face.device).view(1, 1, -1) - corners[:, 1:, None]
     hidden = (rows >= 0) & (rows < PATCH) & (columns >= 0) & (columns < PATCH)  # (P, H, W)
     occluded = torch.where(hidden, face.mean(), face).unsqueeze(1)
-    lost = 1 - module(occluded) @ module(face.unsqueeze(0))[0]
+    faces = torch.cat([face.unsqueeze(0), occluded])
+    embeddings = normalize(module.embed(faces).float())
+    lost = 1 - embeddings[1:] @ embeddings[0]
     return (hidden * lost.view(-1, 1, 1)).sum(0) / hidden.sum(0)
 
 

@@ -18,7 +18,7 @@ from manualnn.autograd import Function
 from manualnn.checks import foreign_nodes
 from recipes.faces.__main__ import main
 from recipes.faces.data import Faces
-from recipes.faces.module import FaceRecogniser, standardise
+from recipes.faces.module import FaceRecogniser, standardise, views
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["recipes.faces.__main__", "tensorboard"])
@@ -68,6 +68,16 @@ def test_the_net_is_small_and_its_embeddings_have_unit_length():
     torch.testing.assert_close(module(faces.flip(3)), embeddings)
     pooled = FaceRecogniser(40, embedding_size=8, pooled=True).eval()
     assert pooled(faces).shape == (3, 8)
+
+
+def test_a_face_is_looked_at_from_eighteen_sides():
+    face = torch.arange(56.0 * 46).view(1, 1, 56, 46)
+    seen = list(views(face))
+    assert len(seen) == 18 and all(view.shape == face.shape for view in seen)
+    assert torch.equal(seen[0][..., 3:, 3:], face[..., :-3, :-3])  # from above left
+    assert torch.equal(seen[-2][..., :-3, :-3], face[..., 3:, 3:])
+    assert torch.equal(seen[8], face) and torch.equal(seen[9], face.flip(3))
+    assert seen[0][0, 0, 2, 2] == face[0, 0, 0, 0]  # edges are continued outwards
 
 
 def test_light_does_not_matter():

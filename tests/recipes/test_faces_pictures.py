@@ -18,7 +18,7 @@ from recipes.faces.pictures import (
 class LooksAtTheCorner(nn.Module):
     """Embeds what is in the upper left quarter of a face."""
 
-    def forward(self, faces: Tensor) -> Tensor:
+    def embed(self, faces: Tensor) -> Tensor:
         return F.normalize(faces[:, 0, :14, :12].flatten(1) - 0.5)
 
 

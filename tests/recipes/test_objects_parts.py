@@ -94,6 +94,20 @@ def test_both_kinds_of_layers_have_the_same_loss_and_gradients():
     torch.testing.assert_close(*results, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("layers", ["manual", "torch"])
+def test_mixed_precision_changes_the_loss_a_little(layers):
+    module, (pictures, boxes, labels) = finder(layers), batch()
+    middle = centres(pictures, 8)
+    losses = []
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            outputs = module(pictures)
+            losses.append(module.loss(*outputs, middle, boxes, labels)["loss"])
+        assert {output.dtype for output in outputs} == {torch.float32}
+    assert losses[0] != losses[1]
+    torch.testing.assert_close(*losses, rtol=0.05, atol=0)
+
+
 def test_nothing_but_our_own_lies_between_the_net_and_the_loss():
     pictures, boxes, labels = batch()
     module = finder()

@@ -4,6 +4,10 @@ KEYWORD = "in_place or leaf"
 MUTANTS = [
     ("a leaf is overwritten", "if is_traced():\n        return", "return"),
     ("a view of a leaf is overwritten", "input if input._base is None else input._base", "input"),
-    ("a leaf is refused without gradients", " and torch.is_grad_enabled():", ":"),
+    (
+        "a leaf is refused without gradients",
+        " and is_recorded(owner):",
+        " and owner.requires_grad:",
+    ),
     ("the compiler asks whose view its input is", "if is_traced():", "if False:"),
 ]

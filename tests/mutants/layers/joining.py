@@ -42,12 +42,12 @@ MUTANTS = [
     ("the dtype of the mean is ignored", "input if dtype is None else input.to(dtype)", "input"),
     (
         "parts are views of what is differentiated",
-        "    if not (is_recorded or",
+        "    if not (is_recorded(whole) or",
         "    if not (False or",
     ),
     (
         "parts are copies where nothing is recorded",
-        "    if not (is_recorded or is_transformed()",
+        "    if not (is_recorded(whole) or is_transformed()",
         "    if not (True or is_transformed()",
     ),
     ("what is empty is joined", "if tensor.shape != (0,)", "if True"),
