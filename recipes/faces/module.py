@@ -111,7 +111,8 @@ class FaceRecogniser(LightningModule):
 
         What the net sees in several views of a face is added.
         """
-        return normalize(sum(self.embed(view).float() for view in views(faces)))
+        seen = [self.embed(view).float() for view in views(faces)]
+        return normalize(torch.stack(seen).sum(0))
 
     def embed(self, faces: Tensor) -> Tensor:
         """Returns embeddings (N, D), of any length, of faces (N, 1, 56, 46) in this one view."""
