@@ -16,6 +16,7 @@ from torch import Tensor
 
 from manualnn.lightning import LayerSync
 from recipes.common.cli import RecipeCLI, report_skipped, run
+from recipes.objects.boxes import surest
 from recipes.objects.data import Objects
 from recipes.objects.finding import results, save_results, save_with_boxes
 from recipes.objects.module import ObjectFinder
@@ -60,7 +61,7 @@ class ObjectsCLI(RecipeCLI):
         found = list(chain.from_iterable(batches))
         for number, (path, objects) in enumerate(zip(files.read, found, strict=True), 1):
             target = folder / f"{number:04}-{path.stem}.png"
-            sure = {name: part[objects["scores"] >= shown] for name, part in objects.items()}
+            sure = surest(objects, shown)
             save_with_boxes(path, target, sure, classes)
             counts = Counter(classes[label] for label in sure["labels"].tolist())
             listed = ", ".join(f"{counts[name]} {name}" for name in classes if counts[name])

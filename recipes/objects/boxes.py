@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torchvision.ops import batched_nms, clip_boxes_to_image
+from torchvision.ops import batched_nms, clip_boxes_to_image, nms
 
 from manualnn.autograd import apply
 from manualnn.layers.activations import elementwise
@@ -62,6 +62,19 @@ def reflected(boxes: Tensor, size: Sequence[int], axes: Sequence[int]) -> Tensor
     if -2 in axes:
         top, bottom = height - bottom, height - top
     return torch.stack([left, top, right, bottom], -1)
+
+
+def surest(found: dict[str, Tensor], score: float, overlap: float = 0.5) -> dict[str, Tensor]:
+    """Returns what a person is shown of a picture's detections: one of each place.
+
+    Args:
+        found: ``boxes`` (D, 4), ``scores`` (D) and ``labels`` (D).
+        score: Lowest score.
+        overlap: Intersection over union above which the less sure of two goes, whatever its class.
+    """
+    sure = {name: part[found["scores"] >= score] for name, part in found.items()}
+    kept = nms(sure["boxes"], sure["scores"], overlap)
+    return {name: part[kept] for name, part in sure.items()}
 
 
 @dataclass(frozen=True)

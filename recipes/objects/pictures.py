@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from recipes.common.pictures import INK, PALE, learning_curves, new_figure
+from recipes.objects.boxes import surest
 from recipes.objects.mistakes import KINDS, RIGHT
 from recipes.objects.module import ObjectFinder
 from recipes.objects.scenes import objects_of
@@ -181,10 +182,7 @@ class Pictures(Callback):
             return
         pictures, boxes, labels = self.first
         shown = module.mistakes.shown
-        found = [
-            {name: values[one["scores"] >= shown] for name, values in one.items()}
-            for one in module.detect(pictures)
-        ]
+        found = [surest(one, shown) for one in module.detect(pictures)]
         with torch.no_grad():
             scores = module(pictures)[0].sigmoid().amax(2)
         heat = scores.unflatten(1, [side // module.net.stride for side in pictures.shape[-2:]])

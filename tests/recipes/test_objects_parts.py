@@ -10,7 +10,7 @@ from torchvision.ops import box_iou
 from manualnn.autograd import Function
 from manualnn.checks import backward_operations, foreign_nodes, prove
 from recipes.objects.assignment import assign, box_overlap, inside
-from recipes.objects.boxes import Selection, centres, to_boxes
+from recipes.objects.boxes import Selection, centres, surest, to_boxes
 from recipes.objects.mistakes import KINDS, Mistakes, kinds, patch
 from recipes.objects.module import ObjectFinder
 
@@ -199,6 +199,15 @@ def test_flips_average_what_is_seen_from_four_sides():
         assert (turned["boxes"][:, [3, 1]] - (64 - best[[1, 3]])).abs().sum(1).min() < 1e-2
 
 
+def test_one_detection_of_each_place_is_shown_whatever_its_class():
+    boxes = torch.tensor([(0.0, 0, 10, 10), (1.0, 0, 11, 10), (6.0, 0, 16, 10), (40.0, 0, 50, 9)])
+    scores, labels = torch.tensor([0.5, 0.6, 0.4, 0.2]), torch.tensor([0, 1, 2, 0])
+    shown = surest({"boxes": boxes, "scores": scores, "labels": labels}, 0.3)
+    assert shown["labels"].tolist() == [1, 2]
+    assert torch.equal(shown["boxes"], boxes[1:3])
+    assert len(surest({"boxes": boxes, "scores": scores, "labels": labels}, 0.9)["boxes"]) == 0
+
+
 TRUTH = {"boxes": torch.tensor([CORNERS, (50.0, 20, 90, 60)]), "labels": torch.tensor([0, 2])}
 
 
@@ -227,7 +236,7 @@ def test_kinds_of_mistakes(boxes, labels, expected, matched):
 def test_mistakes_are_counted_with_a_patch_of_each():
     metric = Mistakes(shown=0.5)
     found = {
-        "boxes": torch.tensor([CORNERS, CORNERS, (0.0, 0, 5, 5)]),
+        "boxes": torch.tensor([(5.0, 6, 29, 30), (15.0, 6, 39, 30), (0.0, 0, 5, 5)]),
         "labels": torch.tensor([0, 0, 1]),
         "scores": torch.tensor([0.9, 0.8, 0.4]),
     }
