@@ -18,7 +18,7 @@ from recipes.common.layers import namespace
 from recipes.common.schedule import warmup_cosine
 from recipes.faces.losses import LOSSES
 from recipes.faces.metrics import Compared, all_pairs, named, verification
-from recipes.faces.nets import face_net
+from recipes.faces.nets import CELLS, face_net
 
 SMALLEST_CONTRAST = 0.05
 SHIFTS = (-3, 0, 3)  # pixels
@@ -66,9 +66,8 @@ class FaceRecogniser(LightningModule):
         margin: By how much.
         scale: What the cosines are multiplied by.
         ramp: Share of the steps in which the margin rises from 0.
-        embedding_size: Length of an embedding.
-        pooled: Average each channel over the face, instead of keeping where it fired.
-        dropout: Share of the features that are dropped while learning.
+        maps: Numbers that an embedding holds of each of the 12 parts of a face.
+        dropout: Share of an embedding that is dropped while learning.
         learning_rate: The highest learning rate.
         weight_decay: Of AdamW; biases and batch norm have none.
         warmup: Share of the steps in which the learning rate rises before it falls along a cosine.
@@ -88,8 +87,7 @@ class FaceRecogniser(LightningModule):
         margin: float = 0.3,
         scale: float = 16.0,
         ramp: float = 0.2,
-        embedding_size: int = 96,
-        pooled: bool = False,
+        maps: int = 32,
         dropout: float = 0.2,
         learning_rate: float = 2e-3,
         weight_decay: float = 0.3,
@@ -97,9 +95,9 @@ class FaceRecogniser(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        net = face_net(namespace(layers), embedding_size, pooled, dropout)
+        net = face_net(namespace(layers), maps, dropout)
         self.net = net.to(memory_format=torch.channels_last)
-        self.loss = LOSSES[layers][loss](people, embedding_size, margin, scale)
+        self.loss = LOSSES[layers][loss](people, CELLS * maps, margin, scale)
         self.margin, self.ramp = margin, ramp
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup = warmup

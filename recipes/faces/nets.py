@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 HEIGHT, WIDTH = 56, 46
 CHANNELS = (24, 48, 96, 112)
+CELLS = 4 * 3  # of a face, after four strides of 2
 
 
 class Residual(nn.Module):
@@ -28,23 +29,18 @@ class Residual(nn.Module):
         return self.relu(self.add(input, self.branch(input)))
 
 
-def face_net(
-    layers: ModuleType, embedding_size: int = 96, pooled: bool = False, dropout: float = 0.2
-) -> nn.Sequential:
-    """A small residual net: faces (N, 1, 56, 46) in, embeddings (N, embedding_size) out.
+def face_net(layers: ModuleType, maps: int = 32, dropout: float = 0.2) -> nn.Sequential:
+    """A small residual net: faces (N, 1, 56, 46) in, embeddings (N, 12 maps) out.
+
+    The embedding keeps where on the face something fired, in cells of 16x16 pixels. Where a linear
+    layer mixes the cells, the net learns more about the people it has seen than about others.
 
     Args:
         layers: The namespace of layers.
-        embedding_size: Length of an embedding.
-        pooled: Average each channel over the face, instead of keeping where it fired.
-        dropout: Share of the features that are dropped while learning.
+        maps: Numbers in each of the 4x3 cells.
+        dropout: Share of an embedding that is dropped while learning.
     """
     first, second, third, fourth = CHANNELS
-    rows, columns = 4, 3
-    if pooled:
-        head, features = [layers.AdaptiveAvgPool2d(1)], fourth
-    else:
-        head, features = [layers.Conv2d(fourth, 32, 1)], 32 * rows * columns
     return nn.Sequential(
         *conv_norm_relu(layers, 1, first, stride=2),
         *conv_norm_relu(layers, first, second, stride=2),
@@ -52,11 +48,10 @@ def face_net(
         *conv_norm_relu(layers, second, third, stride=2),
         Residual(layers, third),
         *conv_norm_relu(layers, third, fourth, stride=2),
-        *head,
+        layers.Conv2d(fourth, maps, 1),
         layers.Flatten(),
+        layers.BatchNorm1d(CELLS * maps),
         layers.Dropout(dropout),
-        layers.Linear(features, embedding_size, bias=False),
-        layers.BatchNorm1d(embedding_size),
     )
 
 

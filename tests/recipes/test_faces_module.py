@@ -63,11 +63,10 @@ def test_the_net_is_small_and_its_embeddings_have_unit_length():
     assert sum(weight.numel() for weight in module.parameters()) < 500_000
     faces = torch.rand(3, 1, 56, 46)
     embeddings = module(faces)
-    assert embeddings.shape == (3, 96)
+    assert embeddings.shape == (3, 384)
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(3))
     torch.testing.assert_close(module(faces.flip(3)), embeddings)
-    pooled = FaceRecogniser(40, embedding_size=8, pooled=True).eval()
-    assert pooled(faces).shape == (3, 8)
+    assert FaceRecogniser(40, maps=1).eval()(faces).shape == (3, 12)
 
 
 def test_a_face_is_looked_at_from_eighteen_sides():
@@ -104,7 +103,7 @@ def test_the_margin_rises_over_the_first_steps():
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
-    ).fit(Recorder(data.people, "torch", embedding_size=8, ramp=0.5, margin=0.4), datamodule=data)
+    ).fit(Recorder(data.people, "torch", maps=1, ramp=0.5, margin=0.4), datamodule=data)
     assert margins == pytest.approx([0, 0.08, 0.16, 0.24, 0.32, 0.4, 0.4, 0.4, 0.4, 0.4])
 
 
@@ -118,7 +117,7 @@ def test_another_net_has_another_fingerprint():
 
 
 TRAINING = (
-    "fit --layers torch --model.embedding_size 8 --data.learn 2 --data.validation 1 "
+    "fit --layers torch --model.maps 1 --data.learn 2 --data.validation 1 "
     "--data.repeats 1 --data.batch_size 16 --trainer.max_epochs 4 --trainer.accelerator cpu "
     "--trainer.enable_progress_bar false --trainer.enable_model_summary false "
     "--trainer.callbacks recipes.common.averaging.RunningAverage --trainer.callbacks.decay 0.9"

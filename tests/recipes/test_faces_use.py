@@ -24,7 +24,7 @@ def orl(person: int, number: int) -> Image.Image:
 
 def checkpoint(path: Path, threshold: float | None, seed: int = 0) -> Path:
     torch.manual_seed(seed)
-    module = FaceRecogniser(4, embedding_size=32)
+    module = FaceRecogniser(4, maps=3)
     module.threshold = threshold
     trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     trainer.strategy.connect(module)
