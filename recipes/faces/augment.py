@@ -9,29 +9,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-SEAM = (0.55, 0.66)  # of a chimera, as shares of the height: under the eyes
-
-
-def chimeras(faces: Tensor, people: Tensor, step: int) -> Tensor:
-    """Makes people that nobody is: the upper half of one face and the lower half of another.
-
-    Args:
-        faces: (N, 1, H, W), as bytes.
-        people: (N), whose they are, from 0 on, sorted.
-        step: The lower half is of the person so many places further.
-
-    Returns:
-        A chimera for each face (N, 1, H, W); those of a person's faces show one chimera.
-    """
-    counts = people.bincount()
-    starts = counts.cumsum(0) - counts
-    number = torch.arange(len(people)) - starts[people]
-    other = (people + step) % len(counts)
-    lower = faces[starts[other] + number % counts[other]]
-    rows = torch.arange(faces.shape[2]).view(-1, 1) / faces.shape[2]
-    share = ((rows - SEAM[0]) / (SEAM[1] - SEAM[0])).clamp(0, 1)
-    return torch.lerp(faces.float(), lower.float(), share).round().byte()
-
 
 @dataclass(frozen=True)
 class FaceVariation:

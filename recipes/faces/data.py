@@ -12,7 +12,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, DistributedSampler, Sampler, Subset, TensorDataset
 
-from recipes.faces.augment import FaceVariation, chimeras
+from recipes.faces.augment import FaceVariation
 from recipes.faces.reading import FaceSet, load
 
 Protocol = Literal["identification", "verification"]
@@ -98,7 +98,6 @@ class Faces(LightningDataModule):
         folds: Verification: how many folds the people are cut into.
         validation: What is set aside to validate on: pictures of each person (identification), or
             people (verification).
-        chimeras: People that nobody is, made of the faces of two, for each person to learn from.
         repeats: How often an epoch shows each face, each time in another way.
         batch_size: Faces per step and device.
         augment: Variation of the faces to learn from; null for none.
@@ -113,7 +112,6 @@ class Faces(LightningDataModule):
         learn: int = 5,
         folds: int = 4,
         validation: int = 0,
-        chimeras: int = 0,
         repeats: int = 5,
         batch_size: int = 64,
         augment: FaceVariation | None = VARIATION,
@@ -126,7 +124,6 @@ class Faces(LightningDataModule):
         self.learn = learn
         self.folds = folds
         self.validation = validation
-        self.chimeras = chimeras
         self.repeats = repeats
         self.batch_size = batch_size
         self.augment = augment
@@ -170,17 +167,8 @@ class Faces(LightningDataModule):
 
     @property
     def people(self) -> int:
-        """How many people there are to learn from: with chimeras, and all in the mirror as well.
-
-        Raises:
-            ValueError: If there are too few people for so many chimeras.
-        """
-        known = len(self.known)
-        if not 0 <= self.chimeras < known:
-            raise ValueError(
-                f"{known} people make at most {known - 1} chimeras each, not {self.chimeras}"
-            )
-        return 2 * (1 + self.chimeras) * known
+        """How many people there are to learn from, those in the mirror included."""
+        return 2 * len(self.known)
 
     def train_dataloader(self) -> DataLoader:
         """Batches in an order that depends on the seed and the epoch alone.
@@ -189,12 +177,8 @@ class Faces(LightningDataModule):
         """
         chosen = self.everything.faces[self.parts.learn]
         people = torch.searchsorted(self.known, self.everything.people[self.parts.learn])
-        made = [chimeras(chosen, people, step) for step in range(1, self.chimeras + 1)]
-        everybody = torch.cat([chosen, *made])
-        numbers = torch.cat([people + kind * len(self.known) for kind in range(len(made) + 1)])
         faces = FaceBatches(
-            torch.cat([everybody, everybody.flip(3)]),
-            torch.cat([numbers, numbers + self.people // 2]),
+            torch.cat([chosen, chosen.flip(3)]), torch.cat([people, people + len(self.known)])
         )
         repeated = Subset(faces, [*range(len(faces))] * self.repeats)
         sampler: DistributedSampler = DistributedSampler(

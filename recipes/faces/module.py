@@ -18,7 +18,7 @@ from recipes.common.layers import namespace
 from recipes.common.schedule import warmup_cosine
 from recipes.faces.losses import LOSSES
 from recipes.faces.metrics import Compared, all_pairs, named, verification
-from recipes.faces.nets import CELLS, face_net
+from recipes.faces.nets import CELLS, face_head, face_net
 
 SMALLEST_CONTRAST = 0.05
 SHIFTS = (-3, 0, 3)  # pixels
@@ -67,7 +67,8 @@ class FaceRecogniser(LightningModule):
         scale: What the cosines are multiplied by.
         ramp: Share of the steps in which the margin rises from 0.
         maps: Numbers that an embedding holds of each of the 12 parts of a face.
-        dropout: Share of an embedding that is dropped while learning.
+        head: How many numbers the loss sees, made of these while learning.
+        dropout: Share of the features that are dropped while learning.
         learning_rate: The highest learning rate.
         weight_decay: Of AdamW; biases and batch norm have none.
         warmup: Share of the steps in which the learning rate rises before it falls along a cosine.
@@ -88,6 +89,7 @@ class FaceRecogniser(LightningModule):
         scale: float = 16.0,
         ramp: float = 0.2,
         maps: int = 32,
+        head: int = 96,
         dropout: float = 0.2,
         learning_rate: float = 2e-3,
         weight_decay: float = 0.3,
@@ -95,9 +97,11 @@ class FaceRecogniser(LightningModule):
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
-        net = face_net(namespace(layers), maps, dropout)
-        self.net = net.to(memory_format=torch.channels_last)
-        self.loss = LOSSES[layers][loss](people, CELLS * maps, margin, scale)
+        of = namespace(layers)
+        self.net = face_net(of, maps).to(memory_format=torch.channels_last)
+        self.spread = of.BatchNorm1d(CELLS * maps, affine=False)
+        self.head = face_head(of, CELLS * maps, head, dropout)
+        self.loss = LOSSES[layers][loss](people, head, margin, scale)
         self.margin, self.ramp = margin, ramp
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup = warmup
@@ -114,18 +118,20 @@ class FaceRecogniser(LightningModule):
 
     def embed(self, faces: Tensor) -> Tensor:
         """Returns embeddings (N, D), of any length, of faces (N, 1, 56, 46) in this one view."""
-        return self.net(standardise(faces))
+        return self.spread(self.net(standardise(faces)))
 
     def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
         faces, people = batch
         progress = self.global_step / self.trainer.estimated_stepping_batches
         self.loss.margin = self.margin * min(1, progress / max(self.ramp, 1e-9))
+        features = self.net(standardise(faces))
         with torch.random.fork_rng():  # a resumed training drops the same features
             torch.manual_seed(hash((torch.initial_seed(), self.global_step, self.global_rank)))
-            embeddings = self.embed(faces)
-        loss = self.loss(embeddings, people)
+            seen = self.head(features)
+        loss = self.loss(seen, people)
         with torch.no_grad():
-            cosines = linear(normalize(embeddings), normalize(self.loss.weight))
+            self.spread(features)  # notes mean and variance, for use
+            cosines = linear(normalize(seen), normalize(self.loss.weight))
         accuracy = (cosines.argmax(1) == people).float().mean()
         self.log_dict({"loss": loss, "accuracy": accuracy}, prog_bar=True, logger=False)
         epoch = {"train_loss": loss, "train_accuracy": accuracy}
@@ -164,9 +170,10 @@ class FaceRecogniser(LightningModule):
     def fingerprint(self) -> str:
         """Returns a hash of the net's weights: who has another one has other embeddings."""
         digest = hashlib.sha256()
-        for name, values in sorted(self.net.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(values.cpu().numpy().tobytes())
+        for name, values in sorted(self.state_dict().items()):
+            if name.startswith(("net.", "spread.")):
+                digest.update(name.encode())
+                digest.update(values.cpu().numpy().tobytes())
         return digest.hexdigest()
 
     def configure_optimizers(self) -> Any:

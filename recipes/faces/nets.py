@@ -29,16 +29,14 @@ class Residual(nn.Module):
         return self.relu(self.add(input, self.branch(input)))
 
 
-def face_net(layers: ModuleType, maps: int = 32, dropout: float = 0.2) -> nn.Sequential:
-    """A small residual net: faces (N, 1, 56, 46) in, embeddings (N, 12 maps) out.
+def face_net(layers: ModuleType, maps: int) -> nn.Sequential:
+    """A small residual net: faces (N, 1, 56, 46) in, features (N, 12 maps) out.
 
-    The embedding keeps where on the face something fired, in cells of 16x16 pixels. Where a linear
-    layer mixes the cells, the net learns more about the people it has seen than about others.
+    The features keep where on the face something fired, in cells of 16x16 pixels.
 
     Args:
         layers: The namespace of layers.
-        maps: Numbers in each of the 4x3 cells.
-        dropout: Share of an embedding that is dropped while learning.
+        maps: Features of each of the 4x3 cells.
     """
     first, second, third, fourth = CHANNELS
     return nn.Sequential(
@@ -50,8 +48,19 @@ def face_net(layers: ModuleType, maps: int = 32, dropout: float = 0.2) -> nn.Seq
         *conv_norm_relu(layers, third, fourth, stride=2),
         layers.Conv2d(fourth, maps, 1),
         layers.Flatten(),
-        layers.BatchNorm1d(CELLS * maps),
+    )
+
+
+def face_head(layers: ModuleType, features: int, size: int, dropout: float) -> nn.Sequential:
+    """What the loss sees of the features (N, features) while learning: (N, size).
+
+    It learns to tell apart the people that it sees; what it makes of others is worse than the
+    features themselves.
+    """
+    return nn.Sequential(
         layers.Dropout(dropout),
+        layers.Linear(features, size, bias=False),
+        layers.BatchNorm1d(size),
     )
 
 

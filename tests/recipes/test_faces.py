@@ -17,7 +17,7 @@ from recipes.faces import evaluate
 from recipes.faces.__main__ import main
 
 TRAINING = (
-    "--layers torch --model.maps 2 --data.repeats 1 --data.folds 2 "
+    "--layers torch --model.head 16 --data.repeats 1 --data.folds 2 "
     "--trainer.max_epochs 3 "
     "--trainer.accelerator cpu --trainer.enable_progress_bar false "
     "--trainer.enable_model_summary false"

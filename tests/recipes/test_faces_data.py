@@ -8,7 +8,7 @@ import torch
 from lightning import Trainer, seed_everything
 from PIL import Image
 
-from recipes.faces.augment import FaceVariation, chimeras
+from recipes.faces.augment import FaceVariation
 from recipes.faces.data import Faces, split_people, split_pictures
 from recipes.faces.module import FaceRecogniser
 from recipes.faces.reading import embedded, folder, lfw, read_face
@@ -216,28 +216,6 @@ def test_a_mirrored_person_is_another_one():
     for face, person in zip(faces, people.tolist(), strict=True):
         original = data.everything.faces[10 * (person % 40)] / 255
         assert torch.equal(face, original.flip(2) if person >= 40 else original)
-
-
-def test_a_chimera_has_the_upper_half_of_one_and_the_lower_half_of_another():
-    people = torch.tensor([0, 0, 1, 1, 1, 2])
-    faces = torch.arange(6, dtype=torch.uint8).view(6, 1, 1, 1).expand(6, 1, 20, 3) * 10
-    for step, lower in ((1, [2, 3, 5, 5, 5, 0]), (2, [5, 5, 0, 1, 0, 2])):
-        made = chimeras(faces, people, step)
-        assert made.dtype == torch.uint8 and torch.equal(made[:, :, :11], faces[:, :, :11])
-        assert (made[:, 0, 14:, 0] == 10 * torch.tensor(lower).view(6, 1)).all()
-
-
-def test_chimeras_are_people_of_their_own():
-    data = Faces(learn=1, chimeras=1)
-    assert data.people == 160
-    faces, people = next(batch for batch in record(1, learn=1, chimeras=1, augment=None))
-    whole = data.everything.faces[::10]
-    everybody = torch.cat([whole, chimeras(whole, torch.arange(40), 1)])
-    for face, person in zip(faces, people.tolist(), strict=True):
-        original = everybody[person % 80] / 255
-        assert torch.equal(face, original.flip(2) if person >= 80 else original)
-    with pytest.raises(ValueError, match="40 people make at most 39 chimeras each, not 40"):
-        _ = Faces(chimeras=40).people
 
 
 NOTHING = {name: 0.0 for name in vars(FaceVariation())}

@@ -50,11 +50,13 @@ def test_both_kinds_of_layers_train_alike(loss):
 
 def test_everything_between_net_and_loss_is_derived_by_hand():
     module = FaceRecogniser(4)
-    loss = module.loss(module.net(torch.rand(3, 1, 56, 46)), torch.tensor([0, 1, 3]))
+    seen = module.head(module.net(torch.rand(3, 1, 56, 46)))
+    loss = module.loss(seen, torch.tensor([0, 1, 3]))
     assert foreign_nodes(loss, Function) == set()
     assert all(
         type(layer).__module__.startswith(("manualnn", "recipes", "torch.nn.modules.container"))
-        for layer in module.net.modules()
+        for part in (module.net, module.head)
+        for layer in part.modules()
     )
 
 
@@ -117,7 +119,7 @@ def test_another_net_has_another_fingerprint():
 
 
 TRAINING = (
-    "fit --layers torch --model.maps 1 --data.learn 2 --data.validation 1 "
+    "fit --layers torch --model.head 8 --data.learn 2 --data.validation 1 "
     "--data.repeats 1 --data.batch_size 16 --trainer.max_epochs 4 --trainer.accelerator cpu "
     "--trainer.enable_progress_bar false --trainer.enable_model_summary false "
     "--trainer.callbacks recipes.common.averaging.RunningAverage --trainer.callbacks.decay 0.9"
