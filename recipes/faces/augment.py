@@ -7,7 +7,8 @@ from math import radians
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from recipes.faces.geometry import shown, turn
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,10 @@ class FaceVariation:
         size = 1 + self.scale * random[1]
         broad = 1 + self.scale / 3 * random[2]
         shift = 2 * self.shift * random[3:5]
-        cos, sin = angle.cos() * size, angle.sin() * size
-        matrix = torch.stack(
-            [
-                torch.stack([broad * cos, -sin * height / width, shift[0]]),
-                torch.stack([broad * sin * width / height, cos, shift[1]]),
-            ]
-        )  # (2, 3, N), of coordinates from -1 to 1
-        grid = F.affine_grid(matrix.permute(2, 0, 1).to(faces), list(faces.shape), False)
-        return F.grid_sample(faces, grid, padding_mode="border", align_corners=False)
+        turned = turn(size, angle, height, width) * torch.stack(
+            [broad, torch.ones(count)], 1
+        ).unsqueeze(1)
+        return shown(faces, torch.cat([turned, shift.T.unsqueeze(2)], 2))
 
     def light(self, faces: Tensor, generator: torch.Generator) -> Tensor:
         """Changes gamma and contrast, lights from one side and adds noise."""

@@ -19,15 +19,9 @@ from recipes.common.schedule import warmup_cosine
 from recipes.faces.losses import LOSSES
 from recipes.faces.metrics import Compared, all_pairs, named, verification
 from recipes.faces.nets import CELLS, face_head, face_net
+from recipes.faces.normalise import standardise
 
-SMALLEST_CONTRAST = 0.05
 SHIFTS = (-3, 0, 3)  # pixels
-
-
-def standardise(faces: Tensor) -> Tensor:
-    """Brings every face (N, 1, H, W) to mean 0 and standard deviation about 1."""
-    std, mean = torch.std_mean(faces, (1, 2, 3), keepdim=True)
-    return (faces - mean) / (std + SMALLEST_CONTRAST)
 
 
 def views(faces: Tensor) -> Iterator[Tensor]:
@@ -113,12 +107,12 @@ class FaceRecogniser(LightningModule):
 
         What the net sees in several views of a face is added.
         """
-        seen = [self.embed(view).float() for view in views(faces)]
+        seen = [self.embed(view).float() for view in views(standardise(faces))]
         return normalize(torch.stack(seen).sum(0))
 
     def embed(self, faces: Tensor) -> Tensor:
-        """Returns embeddings (N, D), of any length, of faces (N, 1, 56, 46) in this one view."""
-        return self.spread(self.net(standardise(faces)))
+        """Returns embeddings (N, D), of any length, of standardised faces (N, 1, 56, 46)."""
+        return self.spread(self.net(faces))
 
     def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
         faces, people = batch

@@ -19,6 +19,7 @@ from recipes.faces.data import Faces
 from recipes.faces.eigenfaces import eigenfaces
 from recipes.faces.metrics import FALSE_ACCEPTS, Pairs, all_pairs, roc
 from recipes.faces.module import FaceRecogniser
+from recipes.faces.normalise import standardise
 
 COLUMNS = 7
 PATCH, STRIDE = 12, 4  # pixels
@@ -163,7 +164,7 @@ def occlusion_map(module: FaceRecogniser, face: Tensor) -> Tensor:
     hidden = (rows >= 0) & (rows < PATCH) & (columns >= 0) & (columns < PATCH)  # (P, H, W)
     occluded = torch.where(hidden, face.mean(), face).unsqueeze(1)
     faces = torch.cat([face.unsqueeze(0), occluded])
-    embeddings = normalize(module.embed(faces).float())
+    embeddings = normalize(module.embed(standardise(faces)).float())
     lost = 1 - embeddings[1:] @ embeddings[0]
     return (hidden * lost.view(-1, 1, 1)).sum(0) / hidden.sum(0)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -19,6 +19,7 @@ from torchvision import datasets
 
 from recipes.common.files import UNREADABLE, open_picture, picture_files
 from recipes.faces.nets import HEIGHT, WIDTH
+from recipes.faces.normalise import align
 
 LFW_FACE = (70, 58, 180, 192)  # left, top, right and bottom in the 250x250 pixels of LFW
 
@@ -44,18 +45,14 @@ class FaceSet:
     held_out: frozenset[int] = frozenset()
 
 
-def read_face(path: Path) -> np.ndarray:
-    """Returns a picture that is a face as 56x46 bytes; what juts out of 46:56 is cut off.
-
-    Raises:
-        OSError, SyntaxError, ValueError, PIL.Image.DecompressionBombError: If it cannot be read.
-    """
-    return shrink(open_picture(path, "L"))
-
-
 def shrink(face: Image.Image) -> np.ndarray:
-    """Returns a grey face as 56x46 bytes."""
-    return np.asarray(ImageOps.fit(face, (WIDTH, HEIGHT), Image.Resampling.BOX))
+    """Returns a grey face as 112x92 bytes, to be aligned; what juts out of 92:112 is cut off."""
+    return np.asarray(ImageOps.fit(face, (2 * WIDTH, 2 * HEIGHT), Image.Resampling.BOX))
+
+
+def aligned(shrunken: Sequence[np.ndarray]) -> Tensor:
+    """Returns shrunken faces as the net knows them: (N, 1, 56, 46) bytes."""
+    return align(torch.from_numpy(np.stack(shrunken)).unsqueeze(1))
 
 
 def load(dataset: str, root: Path) -> FaceSet:
@@ -148,7 +145,7 @@ def _read(
         )
     names = list(read)
     return FaceSet(
-        torch.from_numpy(np.stack([face for faces in read.values() for _, face in faces]))[:, None],
+        aligned([face for faces in read.values() for _, face in faces]),
         torch.tensor([person for person, name in enumerate(names) for _ in read[name]]),
         names,
         [path for pictures in read.values() for path, _ in pictures],

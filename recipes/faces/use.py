@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -19,7 +18,7 @@ from recipes.common.files import UNREADABLE, open_picture, picture_files, writte
 from recipes.faces.gallery import open_gallery
 from recipes.faces.module import FaceRecogniser
 from recipes.faces.photos import Box, cut_out, find_faces, with_names
-from recipes.faces.reading import shrink
+from recipes.faces.reading import aligned, shrink
 
 
 @dataclass(frozen=True)
@@ -185,6 +184,6 @@ def look_at(
             skipped[path] = "no face found"
             continue
         faces = [picture.convert("L")] if cropped else [cut_out(picture, box) for box in boxes]
-        pixels = torch.from_numpy(np.stack([shrink(face) for face in faces])).unsqueeze(1)
-        photographs.append(Photograph(path, picture, boxes, net(pixels.float() / 255)))
+        pixels = aligned([shrink(face) for face in faces]) / 255
+        photographs.append(Photograph(path, picture, boxes, net(pixels)))
     return photographs, skipped
