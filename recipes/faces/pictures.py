@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -11,9 +12,11 @@ from lightning.pytorch.callbacks import Callback
 from matplotlib.axes import Axes
 from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from manualnn.functional import normalize
+from recipes.common.files import open_picture
 from recipes.common.pictures import BLUE, INK, ORANGE, PALE, learning_curves, new_figure
 from recipes.faces.data import Faces
 from recipes.faces.eigenfaces import eigenfaces
@@ -126,6 +129,20 @@ def confusable(faces: Tensor, people: Tensor, pairs: Pairs) -> Figure:
     return figure
 
 
+def prepared(pictures: Sequence[Image.Image], faces: Tensor) -> Figure:
+    """Draws pictures above what becomes of them: faces (N, 1, H, W) in place, and standardised."""
+    figure = new_figure(
+        1.5 * len(faces), 5.6, "As it is, laid on the drawn face, as the net sees it"
+    )
+    rows = figure.subplots(3, len(faces))
+    standard = standardise(faces)
+    for line, images in zip(rows, (pictures, faces[:, 0], standard[:, 0]), strict=True):
+        for axes, image in zip(line, images, strict=True):
+            axes.imshow(image, "gray")
+            axes.axis("off")
+    return figure
+
+
 @torch.inference_mode()
 def occlusion(module: FaceRecogniser, faces: Tensor) -> Figure:
     """Draws which parts of faces (N, 1, H, W), from 0 to 1, their embeddings depend on."""
@@ -202,4 +219,6 @@ class Pictures(Callback):
         confusable(faces, people, pairs).savefig(folder / "confusable.png")
         asked = (~enrolled).nonzero().flatten()
         shown = asked[:: max(1, len(asked) // COLUMNS)][:COLUMNS]
+        originals = [open_picture(data.everything.paths[each], "L") for each in numbers[shown]]
+        prepared(originals, faces[shown].cpu()).savefig(folder / "prepared.png")
         occlusion(module, faces[shown]).savefig(folder / "occlusion.png")

@@ -55,7 +55,7 @@ def rows(run: Path) -> list[dict[str, str]]:
 def test_fit_leaves_checkpoints_metrics_and_pictures(run):
     names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert {"checkpoints/best.ckpt", "checkpoints/last.ckpt", "config.yaml"} <= names
-    pictures = ("curves", "embeddings", "roc", "confusable", "occlusion")
+    pictures = ("curves", "embeddings", "roc", "confusable", "prepared", "occlusion")
     for name in pictures:
         with Image.open(run / f"{name}.png") as picture:
             assert np.asarray(picture.convert("L")).std() > 5, f"{name} is empty"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -11,6 +12,7 @@ from recipes.faces.pictures import (
     occlusion,
     occlusion_map,
     plane,
+    prepared,
     receiver_curves,
 )
 
@@ -30,6 +32,14 @@ def test_the_occlusion_map_shows_what_decides():
     assert heat[28:].abs().max() < 1e-3 and heat[:, 26:].abs().max() < 1e-3
     figure = occlusion(LooksAtTheCorner(), faces)
     assert len(figure.axes) == 2 * 2 + 1
+
+
+def test_a_picture_stands_above_what_becomes_of_it():
+    faces = torch.rand(2, 1, 56, 46)
+    figure = prepared([Image.new("L", (92, 112)), Image.new("L", (30, 60))], faces)
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    assert [image.shape for image in shown] == [(112, 92), (60, 30)] + [(56, 46)] * 4
+    assert (shown[3] == faces[1, 0].numpy()).all() and shown[5].min() < 0 < shown[5].max()
 
 
 def test_the_worst_pairs_are_drawn_once_for_every_two_people():
