@@ -19,7 +19,7 @@ NEIGHBOURHOOD = 13  # pixels
 SIZES = (0.74, 0.79, 0.85, 0.92, 1.0, 1.08, 1.16, 1.25)  # of what is shown, by what was
 DEGREES = (-8, -4, 0, 4, 8)
 REACH = 7  # pixels either way
-RELUCTANCE = 0.05  # how much more alike a face must be to be turned or resized by 1
+TO_RESIZE, TO_TURN = 1.0, 0.3  # how much more alike it must become, by factor e and by radian
 AT_ONCE = 500  # faces
 
 # Of the drawn face: half height, half width and centre down and across, as shares of the picture,
@@ -78,7 +78,8 @@ def best_view(faces: Tensor) -> Tensor:
     turns = turn(size, angle, HEIGHT, WIDTH)
     tried = F.pad(turns, (0, 1)).unsqueeze(1).expand(-1, len(faces), -1, -1)
     alike = torch.stack([likeness(shown(small, matrix)) for matrix in tried], 1)
-    alike -= RELUCTANCE * (size.log().abs() + angle.abs()).view(-1, 1, 1)
+    unlikely = TO_RESIZE * size.log().abs() + TO_TURN * angle.abs()
+    alike -= unlikely.view(-1, 1, 1)
     best, down, right = torch.unravel_index(alike.flatten(1).argmax(1), alike.shape[1:])
     shift = torch.stack([(right - REACH) / WIDTH, (down - REACH) / HEIGHT], 1).unsqueeze(2)
     matrix = torch.cat([turns[best], 2 * turns[best] @ shift], 2)
@@ -86,25 +87,47 @@ def best_view(faces: Tensor) -> Tensor:
 
 
 def likeness(faces: Tensor) -> Tensor:
-    """Compares faces (N, 1, 56, 46) with the drawn one at all shifts, -1 to 1.
+    """Compares faces (N, 1, 56, 46) with the drawn one at all shifts.
 
     Returns:
-        (N, 15, 15): the cross-correlation when the face is moved up by -7 to 7 pixels and left by
-        -7 to 7. By the convolution theorem, all of them are one product of Fourier transforms.
+        (N, 15, 15), from -1 to 1: the correlation with the face when it is moved up by -7 to 7
+        pixels and left by -7 to 7, in which the middle of the face has the most weight.
     """
     faces, drawn = standardise(faces)[:, 0], standardise(drawn_face())[0, 0]
-    padded = HEIGHT + REACH, WIDTH + REACH
-    spectrum = torch.fft.rfft2(faces, padded) * torch.fft.rfft2(drawn, padded).conj()
-    shifts = torch.fft.irfft2(spectrum, padded).roll((REACH, REACH), (1, 2))
-    norms = faces.norm(dim=(1, 2)) * drawn.norm()
-    span = 2 * REACH + 1
-    return shifts[:, :span, :span] / norms.clamp(min=1e-6).view(-1, 1, 1)
+    weight = middle()
+    drawn = drawn - (weight * drawn).sum() / weight.sum()
+    mean = sliding_product(faces, weight) / weight.sum()
+    spread = sliding_product(faces.square(), weight) - weight.sum() * mean.square()
+    norms = (spread.clamp(min=1e-3) * (weight * drawn.square()).sum()).sqrt()
+    return sliding_product(faces, weight * drawn) / norms
+
+
+def sliding_product(faces: Tensor, kernel: Tensor) -> Tensor:
+    """Returns the products (N, 15, 15) of faces (N, H, W), moved as above, with a kernel (H, W).
+
+    By the convolution theorem all shifts are one product of Fourier transforms; beyond the edges of
+    a face are zeros.
+    """
+    padded = HEIGHT + REACH + 1, WIDTH + REACH + 1  # 64 and 54: fast to transform
+    spectrum = torch.fft.rfft2(faces, padded) * torch.fft.rfft2(kernel, padded).conj()
+    moved = torch.fft.irfft2(spectrum, padded).roll((REACH, REACH), (1, 2))
+    return moved[:, : 2 * REACH + 1, : 2 * REACH + 1]
+
+
+def places() -> tuple[Tensor, Tensor]:
+    """Returns how far down (56, 1) and across (46) the pixels are, as shares of the picture."""
+    return (torch.arange(HEIGHT) + 0.5).view(-1, 1) / HEIGHT, (torch.arange(WIDTH) + 0.5) / WIDTH
+
+
+def middle() -> Tensor:
+    """Returns weights (56, 46) that fall from the nose outwards: people differ in their hair."""
+    down, across = places()
+    return torch.exp(-(((down - 0.56) / 0.5) ** 2) - ((across - 0.5) / 0.5) ** 2)
 
 
 def drawn_face() -> Tensor:
     """Returns the face (1, 1, 56, 46) on which all others are laid: an oval with its features."""
-    down = (torch.arange(HEIGHT) + 0.5).view(-1, 1) / HEIGHT
-    across = (torch.arange(WIDTH) + 0.5) / WIDTH
+    down, across = places()
 
     def oval(half_height: float, half_width: float, y: float, x: float) -> Tensor:
         radius = torch.hypot((down - y) / half_height, (across - x) / half_width)
