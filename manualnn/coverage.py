@@ -13,7 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from manualnn.autograd import Function
-from manualnn.checks.conduct import VIEWS, graph_nodes
+from manualnn.checks.graph import VIEWS, graph_nodes
 from manualnn.convert import WithCalls, class_of, twins
 
 COPIES = (Tensor.copy_, Tensor.__setitem__)

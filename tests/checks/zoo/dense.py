@@ -227,7 +227,7 @@ class TwoLayers(nn.Module):
 two_layers = Layer("two layers", TwoLayers, TwoLayersFunction, (5, 4))
 
 
-@two_layers.bug("wrong-order")
+@two_layers.bug("wrong-tensor")
 def the_input_gradient_goes_through_the_next_weight(ctx, delta):
     """Eq. 31 as printed: W of layer l + 1."""
     x, weight1, weight2 = ctx.saved_tensors

@@ -91,7 +91,7 @@ def the_root_of_the_variance_is_forgotten(ctx, delta):
     return grad_x, *affine_grads(delta, centred * invstd), None, None
 
 
-@batch_norm.bug("wrong-order")
+@batch_norm.bug("wrong-tensor")
 def the_mean_is_subtracted_from_delta_instead_of_x(ctx, delta):
     """The report's author's own program."""
     x, gamma, *_ = ctx.saved_tensors

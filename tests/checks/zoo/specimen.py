@@ -36,6 +36,7 @@ CAUSES = {
     "biased-for-unbiased",
     "running-statistics",
     "wrong-order",
+    "wrong-tensor",
     "detached",
     "precision",
     "nonzero-where-zero",

@@ -1,0 +1,102 @@
+"""The truth: the Jacobian of a subject, by central differences of its outputs alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from manualnn.checks.subject import Subject
+
+STEPS = (1e-3, 3e-5, 1e-6, 3e-8)  # of the size of the value, or of 1
+CONSISTENT = 1e-7  # relative
+JUMP = 1e-4  # of a slope, at a kink
+
+
+@dataclass(frozen=True)
+class Jacobian:
+    """The derivative of all outputs by one variable.
+
+    Attributes:
+        rows: (variable.numel(), outputs.numel()), outputs one after the other.
+        error: (variable.numel()), how far off it may be.
+        smooth: (variable.numel()), false where there is a kink: no derivative.
+    """
+
+    rows: Tensor
+    error: Tensor
+    smooth: Tensor
+
+    def product(self, cotangent: Tensor, shape: torch.Size) -> Tensor:
+        """The true gradient for the cotangents of all outputs, one after the other."""
+        return (self.rows @ cotangent).view(shape)
+
+
+@torch.no_grad()
+def jacobian(subject: Subject, variable: Tensor) -> Jacobian:
+    """Differentiates every output by every element.
+
+        D(h) = (y(x + h) - y(x - h)) / 2h          error O(h^2)
+        R(h) = (4 D(h) - D(2h)) / 3                error O(h^4)
+
+    R(h) and R(2h) have to agree; where they do not, a smaller step stays clear of a kink nearby,
+    or there is no derivative.
+    """
+    elements = variable.view(-1) if variable.is_contiguous() else None
+    if elements is None:
+        raise ValueError("a variable must be contiguous")
+    found = [_of_element(subject, elements, index) for index in range(elements.numel())]
+    outputs = sum(y.numel() for y in subject())
+    rows = torch.stack([row for row, *_ in found]) if found else elements.new_zeros(0, outputs)
+    return Jacobian(
+        rows,
+        torch.tensor([error for _, error, _ in found], dtype=torch.float64),
+        torch.tensor([smooth for *_, smooth in found], dtype=torch.bool),
+    )
+
+
+def _of_element(subject: Subject, elements: Tensor, index: int) -> tuple[Tensor, float, bool]:
+    before = elements[index].clone()
+    here = _values(subject)
+    best: tuple[Tensor, float, bool] | None = None
+    for step in STEPS:
+        h = step * max(1.0, abs(before.item()))
+        (one, jump), (two, wider), (four, _) = (
+            _quotients(subject, elements, index, before, here, k * h) for k in (1, 2, 4)
+        )
+        near, far = (4 * one - two) / 3, (4 * two - four) / 3
+        scale = max(1.0, _largest(near))
+        rounding = 1e-16 / h * scale
+        apart = _largest(near - far)
+        error = apart / 15 + rounding
+        bent = _largest(jump) > JUMP * scale and _largest(jump) > 0.75 * _largest(wider)
+        smooth = apart <= CONSISTENT * scale + 100 * rounding and not bent
+        if smooth:
+            return near, error, True
+        if best is None or error < best[1]:
+            best = near, error, False
+    assert best is not None
+    return best
+
+
+def _quotients(
+    subject: Subject, elements: Tensor, index: int, before: Tensor, here: Tensor, h: float
+) -> tuple[Tensor, Tensor]:
+    """The central quotient, and how much the one ahead is larger than the one behind."""
+    elements[index] = before + h
+    width = elements[index].item()
+    ahead = _values(subject)
+    elements[index] = before - h
+    width -= elements[index].item()
+    behind = _values(subject)
+    elements[index] = before
+    return (ahead - behind) / width, (ahead - 2 * here + behind) / (width / 2)
+
+
+def _largest(values: Tensor) -> float:
+    return values.abs().max().item() if values.numel() else 0.0
+
+
+def _values(subject: Subject) -> Tensor:
+    return torch.cat([y.detach().flatten() for y in subject()])

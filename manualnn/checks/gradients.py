@@ -1,0 +1,360 @@
+"""Numbers: what a backward pass returns beside what the derivative is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from manualnn.checks.derivative import Jacobian, jacobian
+from manualnn.checks.diagnosis import Chart, diagnose
+from manualnn.checks.graph import graph_nodes
+from manualnn.checks.report import Diagnosis, Finding
+from manualnn.checks.subject import Subject, is_floating
+
+TOLERANCE = 1e-8  # of the largest entry, in float64
+SECOND_ORDER_TOLERANCE = 1e-6
+MOVED = 0.1  # how far a point is moved from a kink, of its size or 1
+TRIES = 5
+ENTRIES = 2_000_000  # of a matrix that is computed whole
+
+
+@dataclass
+class Comparison:
+    """The outputs' cotangents, and both gradients of one variable."""
+
+    name: str
+    jacobian: Jacobian
+    truth: Tensor
+    returned: Tensor
+    is_unused: bool
+
+    @property
+    def off(self) -> Tensor:
+        """How far off each element is, where there is a derivative; as a share of the largest."""
+        smooth = self.jacobian.smooth.view(self.truth.shape)
+        off = (self.returned - self.truth).abs()
+        return torch.where(smooth, off, torch.zeros_like(off))
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it is farther off than rounding explains."""
+        scale = self.truth.abs().max().item() if self.truth.numel() else 0.0
+        error = self.jacobian.error.max().item() if self.truth.numel() else 0.0
+        allowed = TOLERANCE * max(scale, 1e-3) + 100 * error
+        return bool((~(self.off <= allowed)).any())
+
+
+def random_like(outputs: Sequence[Tensor]) -> list[Tensor]:
+    """Random directions, the same each time."""
+    generator = torch.Generator().manual_seed(1)
+    return [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs]
+
+
+def compare(subject: Subject) -> dict[str, Comparison]:
+    """Compares the gradients of all variables for random cotangents."""
+    cotangents = random_like(subject())
+    returned = subject.returned(cotangents)
+    flat = torch.cat([v.flatten() for v in cotangents])
+    found = {}
+    for name, variable in subject.variables.items():
+        truth = jacobian(subject, variable)
+        gradient = returned[name]
+        found[name] = Comparison(
+            name,
+            truth,
+            truth.product(flat, variable.shape),
+            torch.zeros_like(variable) if gradient is None else gradient.detach(),
+            gradient is None,
+        )
+    return found
+
+
+def first_order(subject: Subject) -> Iterator[Finding]:
+    """Each gradient against central differences, for random cotangents."""
+    try:
+        found = compare(subject)
+    except RuntimeError as error:
+        yield from _raised(error)
+        return
+    yield from _not_finite(subject, found)
+    moved: list[str] = []
+    for _ in range(TRIES):
+        kinks = {
+            name: ~c.jacobian.smooth for name, c in found.items() if not c.jacobian.smooth.all()
+        }
+        if not kinks:
+            break
+        if not moved:
+            yield from _at_ties(subject, found)
+        moved = [f"{int(mask.sum())} elements of {name}" for name, mask in kinks.items()]
+        for name, mask in kinks.items():
+            _move(subject.variables[name], mask)
+        found = compare(subject)
+    if moved:
+        text = f"{' and '.join(moved)} lay at kinks, where there is no derivative; they were moved"
+        yield Finding("first-order", "advice", text)
+    for name, comparison in found.items():
+        if comparison.is_wrong and comparison.returned.isfinite().all():
+            yield _wrong(subject, found, name)
+
+
+def _raised(error: RuntimeError) -> Iterator[Finding]:
+    text = str(error).splitlines()[0]
+    diagnosis = None
+    if "invalid gradient" in text and "shape" in text:
+        diagnosis = Diagnosis(
+            "not-reduced",
+            text,
+            "The gradient of a broadcast argument is summed over the axes along which it was "
+            "repeated.",
+        )
+    yield Finding("first-order", "wrong", f"the backward pass raises: {text}", diagnosis)
+
+
+def _not_finite(subject: Subject, found: dict[str, Comparison]) -> Iterator[Finding]:
+    if not all(y.isfinite().all() for y in subject()):
+        return
+    for name, comparison in found.items():
+        bad = ~comparison.returned.isfinite()
+        bad &= comparison.truth.isfinite()
+        if bad.any():
+            values = comparison.returned[bad].unique()[:2].tolist()
+            at = subject.variables[name].detach()[bad].abs()
+            yield Finding(
+                "first-order",
+                "wrong",
+                f"{name} gradient: {int(bad.sum())} of {bad.numel()} elements are {values}, "
+                "while the output is finite",
+                Diagnosis(
+                    "nonfinite",
+                    f"{name} is from {at.min():.4g} to {at.max():.4g} there, in absolute value.",
+                    "Something overflows, or zero is divided by zero, in the backward pass alone.",
+                ),
+            )
+
+
+def _at_ties(subject: Subject, found: dict[str, Comparison]) -> Iterator[Finding]:
+    """Moves all tied elements together: there, a maximum has a derivative."""
+    cotangents = random_like(subject())
+    for name, comparison in found.items():
+        together = (~comparison.jacobian.smooth).view(comparison.truth.shape)
+        returned = comparison.returned[together].sum().item()
+        slopes = [_slope(subject, name, together, cotangents, h) for h in (1e-6, -1e-6)]
+        scale = comparison.returned[together].abs().sum().item()
+        is_smooth = abs(slopes[0] - slopes[1]) <= 1e-6 * max(scale, 1e-3)
+        if together.any() and is_smooth and abs(returned - slopes[0]) > 1e-4 * max(scale, 1e-3):
+            yield Finding(
+                "first-order",
+                "wrong",
+                f"{name} gradient: at ties it adds up to {returned:.4g}, and should to "
+                f"{slopes[0]:.4g}",
+                Diagnosis(
+                    "ties-shared",
+                    f"Moving the {int(together.sum())} tied elements together is a derivative.",
+                    "Every tied element gets the whole gradient: one of them may, or each a share.",
+                ),
+            )
+
+
+def _slope(subject: Subject, name: str, mask: Tensor, cotangents: list[Tensor], h: float) -> float:
+    variable = subject.variables[name]
+    before = variable.detach().clone()
+
+    def total() -> float:
+        return sum(
+            float((y.double() * v).sum()) for y, v in zip(subject(), cotangents, strict=True)
+        )
+
+    with torch.no_grad():
+        here = total()
+        variable += h * mask
+        there = total()
+        variable.copy_(before)
+    return (there - here) / h
+
+
+@torch.no_grad()
+def _move(variable: Tensor, mask: Tensor) -> None:
+    generator = torch.Generator().manual_seed(2)
+    random = torch.randn(variable.shape, generator=generator, dtype=torch.float64).to(variable)
+    variable += MOVED * variable.abs().clamp(min=1) * random * mask.view(variable.shape)
+
+
+def _wrong(subject: Subject, found: dict[str, Comparison], name: str) -> Finding:
+    comparison = found[name]
+    scale = comparison.truth.abs().max().item()
+    share = comparison.off.max().item() / scale if scale else float("inf")
+    text = f"{name} gradient: {100 * share:.3g} % off"
+    diagnosis = None
+    outputs = subject()
+    if len(outputs) == 1 and comparison.jacobian.rows.numel() <= ENTRIES:
+        diagnosis = _diagnosed(subject, found, name)
+    if diagnosis is None:
+        text += f"; {_where(comparison)}"
+    return Finding("first-order", "wrong", text, diagnosis)
+
+
+def _diagnosed(subject: Subject, found: dict[str, Comparison], name: str) -> Diagnosis | None:
+    output = subject()[0].detach()
+    comparison = found[name]
+    columns = []
+    for number in range(output.numel()):
+        basis = torch.zeros(output.numel(), dtype=output.dtype)
+        basis[number] = 1
+        gradient = subject.returned([basis.view(output.shape)])[name]
+        columns.append(torch.zeros_like(comparison.truth) if gradient is None else gradient)
+    returned = torch.stack([column.detach().flatten() for column in columns], 1)
+    chart = Chart(
+        subject,
+        name,
+        comparison.jacobian.rows,
+        returned,
+        comparison.truth.shape,
+        output,
+        {other: each.jacobian.rows for other, each in found.items()},
+        tensors_at_hand(subject),
+    )
+    flat = random_like([output])[0].flatten()
+    linear = (returned @ flat).view(comparison.truth.shape)
+    is_linear = (linear - comparison.returned).abs().max() <= 1e-8 * comparison.returned.abs().max()
+    if is_linear:
+        return diagnose(chart)
+    return _not_linear(subject, name, comparison) or diagnose(chart)
+
+
+def _not_linear(subject: Subject, name: str, comparison: Comparison) -> Diagnosis | None:
+    twice = [2 * v for v in random_like(subject())]
+    again = subject.returned(twice)[name]
+    if again is not None and torch.allclose(again, comparison.returned):
+        return Diagnosis(
+            "missing-factor",
+            "Returned does not depend on the cotangent.",
+            "Whoever calls backward() on a sum of losses hands down another cotangent than 1: "
+            "multiply by it.",
+        )
+    return None
+
+
+def tensors_at_hand(subject: Subject) -> dict[str, Tensor]:
+    """What a formula could be made of, by name, each value once."""
+    found: dict[str, Tensor] = {}
+
+    def add(name: str, tensor: Tensor) -> None:
+        known = any(t.shape == tensor.shape and torch.equal(t, tensor) for t in found.values())
+        if not known and tensor.numel():
+            found[name] = tensor.detach().clone()
+
+    outputs = subject()
+    for name, variable in subject.variables.items():
+        add(name, variable)
+    for number, value in enumerate(subject.inputs):
+        if isinstance(value, Tensor):
+            add(f"input {number + 1}", value)
+    for name, buffer in subject.module.named_buffers() if subject.module else ():
+        add(name, buffer)
+    for output in outputs:
+        add("the output", output)
+        for node in graph_nodes(output):
+            for number, saved in enumerate(getattr(node, "saved_tensors", None) or ()):
+                if isinstance(saved, Tensor):
+                    add(f"saved tensor {number + 1} of {node.name()}", saved)
+    integers = {n: t for n, t in found.items() if not is_floating(t) and t.ndim == 1}
+    for name, table in list(found.items()):
+        for index_name, index in integers.items():
+            is_table = table.ndim == 1 and is_floating(table) and index.dtype == torch.int64
+            if is_table and index.min() >= 0 and index.max() < len(table):
+                add(f"{name}[{index_name}]", table[index])
+    return {name: tensor.double() for name, tensor in found.items()}
+
+
+def _where(comparison: Comparison) -> str:
+    """Where the error sits."""
+    off = comparison.off > 0.01 * comparison.off.max()
+    for axis, size in enumerate(off.shape):
+        others = tuple(a for a in range(off.ndim) if a != axis)
+        along = off.any(others) if others else off
+        if not along.all():
+            indices = along.nonzero().flatten().tolist()
+            listed = ", ".join(map(str, indices[:6]))
+            return f"it sits at index {listed} of axis {axis}, of {size}"
+    return (
+        "it is everywhere"
+        if off.all()
+        else f"it sits in {int(off.sum())} of {off.numel()} elements"
+    )
+
+
+def second_order(subject: Subject) -> Iterator[Finding]:
+    """The derivative of the gradients against differences of them, along random directions."""
+    outputs = subject()
+    v = random_like(outputs)
+    if any(c.is_wrong for c in compare(subject).values()):
+        yield Finding("second-order", "not run", "the first order is wrong")
+        return
+    weights = {name: random_like([variable])[0] for name, variable in subject.variables.items()}
+    leaves = [each.clone().requires_grad_() for each in v]
+
+    def total(gradients: dict[str, Tensor | None]) -> Tensor:
+        parts = [(g * weights[n]).sum() for n, g in gradients.items() if g is not None]
+        return torch.stack(parts).sum() if parts else torch.zeros(())
+
+    try:
+        first = total(subject.returned(leaves, create_graph=True))
+        by = [*subject.variables.values(), *leaves]
+        second = (
+            torch.autograd.grad(first, by, allow_unused=True)
+            if first.requires_grad
+            else [None] * len(by)
+        )
+    except RuntimeError as error:
+        yield Finding("second-order", "unsupported", str(error).splitlines()[0])
+        return
+    names = [*subject.variables, *(f"cotangent {k + 1}" for k in range(len(leaves)))]
+    for name, variable, gradient in zip(names, by, second, strict=True):
+        direction = random_like([variable])[0]
+        truth, error_of_truth = _along(lambda: total(subject.returned(leaves)), variable, direction)
+        returned = 0.0 if gradient is None else float((gradient * direction).sum())
+        allowed = SECOND_ORDER_TOLERANCE * max(abs(truth), 1e-3) + 100 * error_of_truth
+        if not abs(returned - truth) <= allowed:
+            yield Finding(
+                "second-order",
+                "wrong",
+                f"the derivative of the gradients by {name} is {returned:.4g} along a direction "
+                f"along which it is {truth:.4g}",
+                Diagnosis(
+                    "detached",
+                    "The first order is right.",
+                    "The backward pass uses something that is detached, .data, or saved by forward "
+                    f"although it depends on {name}: compute it in backward, return it from "
+                    "forward, or forbid the second order with @once_differentiable.",
+                ),
+            )
+
+
+def _along(
+    function: Callable[[], Tensor], variable: Tensor, direction: Tensor
+) -> tuple[float, float]:
+    """The slope of a number along a direction of a variable, and how far off it may be."""
+    before = variable.detach().clone()
+
+    def quotient(h: float) -> float:
+        values = []
+        for step in (h, -h):
+            with torch.no_grad():
+                variable.copy_(before + step * direction)
+            values.append(float(function()))
+        with torch.no_grad():
+            variable.copy_(before)
+        return (values[0] - values[1]) / (2 * h)
+
+    best = (0.0, float("inf"))
+    for h in (1e-3, 1e-4, 1e-5):
+        one, two, four = quotient(h), quotient(2 * h), quotient(4 * h)
+        near, far = (4 * one - two) / 3, (4 * two - four) / 3
+        error = abs(near - far) / 15 + 1e-16 / h * max(1.0, abs(near))
+        if error < best[1]:
+            best = near, error
+    return best

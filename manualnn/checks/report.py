@@ -1,0 +1,96 @@
+"""What the doctor says: findings, each of one check, and what passed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Level = Literal["wrong", "unsupported", "advice", "not run"]
+
+
+class GradientError(AssertionError):
+    """A gradient is wrong; the message is the report."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Why a gradient is wrong.
+
+    Attributes:
+        cause: A word for it, such as ``wrong-sign``.
+        evidence: What was seen: numbers.
+        guess: What that may come from; "" for nothing.
+        error_left: The relative error that is left once this is corrected.
+    """
+
+    cause: str
+    evidence: str
+    guess: str = ""
+    error_left: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a check has to say.
+
+    Attributes:
+        check: The check's name.
+        level: ``wrong`` fails; ``unsupported`` is what the subject does not offer; ``advice`` is
+            right, and could be better; ``not run`` is a check that could not tell.
+        text: What it is, in a line.
+        diagnosis: Why, where there is an idea.
+    """
+
+    check: str
+    level: Level
+    text: str
+    diagnosis: Diagnosis | None = None
+
+    def lines(self) -> Iterator[str]:
+        """The finding in a few lines."""
+        yield f"{self.level.upper()} ({self.check}): {self.text}"
+        if self.diagnosis:
+            evidence, guess = self.diagnosis.evidence, self.diagnosis.guess
+            yield f"  {evidence} (left: {self.diagnosis.error_left:.0e})"
+            if guess:
+                yield f"  {guess}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """All findings about one subject.
+
+    Attributes:
+        name: Of the subject.
+        findings: In the order of the checks.
+        passed: Names of the checks that found nothing.
+    """
+
+    name: str
+    findings: list[Finding] = field(default_factory=list)
+    passed: list[str] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(finding.level == "wrong" for finding in self.findings)
+
+    def raise_if_failed(self) -> None:
+        """Raises :class:`GradientError`, with the report, if something is wrong."""
+        if not self.ok:
+            raise GradientError(str(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as numbers, words and lists, for json."""
+        return {"name": self.name, "ok": self.ok, **asdict(self)}
+
+    def __str__(self) -> str:
+        """What a person reads."""
+        wrong = sum(finding.level == "wrong" for finding in self.findings)
+        verdict = f"{wrong} wrong" if wrong else "right"
+        lines = [f"{self.name}: {verdict}"]
+        lines += [f"  {line}" for finding in self.findings for line in finding.lines()]
+        if self.passed:
+            lines.append(f"  passed: {', '.join(self.passed)}")
+        return "\n".join(lines)

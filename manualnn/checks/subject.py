@@ -1,0 +1,146 @@
+"""What is examined: a function or module with its inputs, called again and again, never changed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SEED = 0
+
+
+class Subject:
+    """A function of tensors with everything that it takes to call it.
+
+    Each call gets copies of the inputs, the same random numbers and the same buffers, which are
+    put back after it.
+
+    Attributes:
+        name: What to call it.
+        module: The function, where it is a module.
+        inputs: The arguments; their tensors are copies.
+        variables: What to differentiate by, with names. Of the inputs, those that require a
+            gradient, or else all floating ones; of the parameters, those that require one.
+    """
+
+    def __init__(self, function: Callable[..., Any], inputs: Sequence[Any]) -> None:
+        """Copies the inputs.
+
+        Args:
+            function: Returns a tensor, or tuples, lists and dicts of tensors.
+            inputs: Its arguments, tensors or tuples, lists and dicts of them among others.
+        """
+        self.function = function
+        self.module = function if isinstance(function, nn.Module) else None
+        self.name = type(function).__name__ if self.module else named(function)
+        self.variables: dict[str, Tensor] = {}
+        names = argument_names(function, len(inputs))
+        tensors = [t for value in inputs for _, t in tensors_in(value)]
+        self._chosen = {t for t in tensors if t.requires_grad} or set(tensors)
+        self.inputs = tuple(
+            self._leaves(value, name) for value, name in zip(inputs, names, strict=True)
+        )
+        self.parameters = dict(self.module.named_parameters()) if self.module else {}
+        self.variables |= {n: p for n, p in self.parameters.items() if p.requires_grad}
+
+    def _leaves(self, value: Any, name: str) -> Any:
+        def leaf(where: str, tensor: Tensor) -> Tensor:
+            made = tensor.detach().clone()
+            if is_floating(made) and tensor in self._chosen:
+                self.variables[where] = made.requires_grad_()
+            return made
+
+        return mapped(leaf, value, name)
+
+    def __call__(self) -> tuple[Tensor, ...]:
+        """Returns the floating tensors of the output, for copies of the inputs."""
+        copies = mapped(lambda _, tensor: tensor.clone(), self.inputs)
+        with self.unchanged():
+            output = self.function(*copies)
+        return tuple(t for _, t in tensors_in(output) if is_floating(t))
+
+    @contextmanager
+    def unchanged(self) -> Iterator[None]:
+        """Puts buffers and random numbers back."""
+        buffers = [
+            (module, name, buffer, buffer.clone())
+            for module in (self.module.modules() if self.module else ())
+            for name, buffer in module._buffers.items()
+            if buffer is not None
+        ]
+        with torch.random.fork_rng(devices=[]):
+            torch.random.default_generator.manual_seed(SEED)
+            yield
+        for module, name, buffer, before in buffers:
+            module._buffers[name] = buffer
+            buffer.data.copy_(before)  # not in place for autograd, which may have saved it
+
+    def returned(
+        self, cotangents: Sequence[Tensor], create_graph: bool = False
+    ) -> dict[str, Tensor | None]:
+        """Returns the gradients that the subject's backward pass gives for the outputs' cotangents.
+
+        None is what does not depend on a variable, says the graph.
+        """
+        pairs = [(y, v) for y, v in zip(self(), cotangents, strict=True) if y.requires_grad]
+        if not pairs:
+            return dict.fromkeys(self.variables)
+        outputs, directions = zip(*pairs, strict=True)
+        found = torch.autograd.grad(
+            outputs,
+            list(self.variables.values()),
+            directions,
+            allow_unused=True,
+            create_graph=create_graph,
+        )
+        return dict(zip(self.variables, found, strict=True))
+
+
+def mapped(function: Callable[[str, Tensor], Any], value: Any, name: str = "") -> Any:
+    """Replaces the tensors in tuples, lists and dicts."""
+    if isinstance(value, Tensor):
+        return function(name, value)
+    if isinstance(value, dict):
+        return {k: mapped(function, v, f"{name}[{k!r}]") for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        items = [mapped(function, v, f"{name}[{k}]") for k, v in enumerate(value)]
+        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+    return value
+
+
+def tensors_in(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yields the tensors in tuples, lists and dicts, with names."""
+    found: list[tuple[str, Tensor]] = []
+    mapped(lambda where, tensor: found.append((where, tensor)), value, name)
+    yield from found
+
+
+def is_floating(tensor: Tensor) -> bool:
+    """Whether it can have a gradient."""
+    return tensor.is_floating_point() or tensor.is_complex()
+
+
+def argument_names(function: Callable[..., Any], count: int) -> list[str]:
+    """Returns the names of the first arguments, or "input 1" and so on where there are none."""
+    numbered = [f"input {number + 1}" for number in range(count)]
+    called = function.forward if isinstance(function, nn.Module) else function
+    try:
+        parameters = inspect.signature(called).parameters.values()
+    except (TypeError, ValueError):  # builtin
+        return numbered
+    positional = [
+        p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return [*positional[:count], *numbered[len(positional[:count]) :]]
+
+
+def named(function: Callable[..., Any]) -> str:
+    """Returns what to call a function."""
+    owner = getattr(function, "__self__", None)
+    if isinstance(owner, type) and issubclass(owner, torch.autograd.Function):
+        return owner.__name__
+    return getattr(function, "__name__", type(function).__name__)

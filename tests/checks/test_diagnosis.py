@@ -1,0 +1,40 @@
+"""The zoo is caught, and its causes are named."""
+
+from __future__ import annotations
+
+import pytest
+
+from manualnn.checks.gradients import first_order, second_order
+from manualnn.checks.subject import Subject
+from tests.checks.zoo import HEALTHY, ZOO
+
+CONDUCT = {
+    "changes-cotangent",
+    "changes-input",
+    "keeps-tensors-on-ctx",
+    "state-in-forward",
+    "assumes-contiguous",
+}
+# What the numbers alone leave open, and what is said instead.
+AMBIGUOUS = {
+    # 0.1 is the momentum, and one over its 10 pixels
+    "batch_norm: the gradients of gamma and beta have the momentum in them": "mean-for-sum",
+    "huber: line and parabola are exchanged": "missing-factor",
+}
+
+
+def wrong(specimen, order):
+    return [each for each in order(Subject(*specimen.build())) if each.level == "wrong"]
+
+
+@pytest.mark.parametrize("specimen", HEALTHY, ids=str)
+def test_what_is_right_is_found_right(specimen):
+    assert not wrong(specimen, first_order)
+    assert not wrong(specimen, second_order)
+
+
+@pytest.mark.parametrize("specimen", [s for s in ZOO if s.cause not in CONDUCT], ids=str)
+def test_a_planted_bug_is_caught_and_named(specimen):
+    findings = wrong(specimen, second_order if specimen.cause == "detached" else first_order)
+    causes = {finding.diagnosis.cause for finding in findings if finding.diagnosis}
+    assert AMBIGUOUS.get(specimen.name, specimen.cause) in causes
