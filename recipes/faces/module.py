@@ -19,7 +19,7 @@ from recipes.common.schedule import warmup_cosine
 from recipes.faces.losses import LOSSES
 from recipes.faces.metrics import Compared, all_pairs, named, verification
 from recipes.faces.nets import CELLS, face_head, face_net
-from recipes.faces.normalise import standardise
+from recipes.faces.normalise import inner, standardise
 
 SHIFTS = (-3, 0, 3)  # pixels
 
@@ -59,6 +59,8 @@ class FaceRecogniser(LightningModule):
         loss: ``arcface`` enlarges the angle to the right person, ``cosface`` lowers the cosine.
         margin: By how much.
         scale: What the cosines are multiplied by.
+        inner_share: Share of the faces of which it sees the inner part alone while learning,
+            without hair and background. Above 0, it looks at both when it is used.
         ramp: Share of the steps in which the margin rises from 0.
         maps: Numbers that an embedding holds of each of the 12 parts of a face.
         head: How many numbers the loss sees, made of these while learning.
@@ -81,6 +83,7 @@ class FaceRecogniser(LightningModule):
         loss: Literal["arcface", "cosface"] = "arcface",
         margin: float = 0.3,
         scale: float = 16.0,
+        inner_share: float = 0.5,
         ramp: float = 0.2,
         maps: int = 32,
         head: int = 96,
@@ -96,7 +99,7 @@ class FaceRecogniser(LightningModule):
         self.spread = of.BatchNorm1d(CELLS * maps, affine=False)
         self.head = face_head(of, CELLS * maps, head, dropout)
         self.loss = LOSSES[layers][loss](people, head, margin, scale)
-        self.margin, self.ramp = margin, ramp
+        self.margin, self.ramp, self.inner_share = margin, ramp, inner_share
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup = warmup
         self.val_faces = Compared()
@@ -105,9 +108,11 @@ class FaceRecogniser(LightningModule):
     def forward(self, faces: Tensor) -> Tensor:
         """Returns the embeddings (N, D), of unit length, of faces (N, 1, 56, 46) from 0 to 1.
 
-        What the net sees in several views of a face is added.
+        What the net sees in several views of a face, whole and inner, is added.
         """
-        seen = [self.embed(view).float() for view in views(standardise(faces))]
+        standard = standardise(faces)
+        kinds = [standard, inner(standard)] if self.inner_share else [standard]
+        seen = [self.embed(view).float() for kind in kinds for view in views(kind)]
         return normalize(torch.stack(seen).sum(0))
 
     def embed(self, faces: Tensor) -> Tensor:
@@ -118,9 +123,11 @@ class FaceRecogniser(LightningModule):
         faces, people = batch
         progress = self.global_step / self.trainer.estimated_stepping_batches
         self.loss.margin = self.margin * min(1, progress / max(self.ramp, 1e-9))
-        features = self.net(standardise(faces))
-        with torch.random.fork_rng():  # a resumed training drops the same features
+        faces = standardise(faces)
+        with torch.random.fork_rng():  # a resumed training hides and drops the same
             torch.manual_seed(hash((torch.initial_seed(), self.global_step, self.global_rank)))
+            is_inner = torch.rand(len(faces), 1, 1, 1).to(faces) < self.inner_share
+            features = self.net(torch.where(is_inner, inner(faces), faces))
             seen = self.head(features)
         loss = self.loss(seen, people)
         with torch.no_grad():
