@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -45,6 +46,8 @@ class Subject:
             self._leaves(value, name) for value, name in zip(inputs, names, strict=True)
         )
         self.parameters = dict(self.module.named_parameters()) if self.module else {}
+        for name in self.variables.keys() & self.parameters.keys():
+            self.variables[f"input {name}"] = self.variables.pop(name)
         self.variables |= {n: p for n, p in self.parameters.items() if p.requires_grad}
 
     def _leaves(self, value: Any, name: str) -> Any:
@@ -58,26 +61,33 @@ class Subject:
 
     def __call__(self) -> tuple[Tensor, ...]:
         """Returns the floating tensors of the output, for copies of the inputs."""
-        copies = mapped(lambda _, tensor: tensor.clone(), self.inputs)
         with self.unchanged():
-            output = self.function(*copies)
+            return self._outputs()
+
+    def _outputs(self) -> tuple[Tensor, ...]:
+        output = self.function(*mapped(lambda _, tensor: tensor.clone(), self.inputs))
         return tuple(t for _, t in tensors_in(output) if is_floating(t))
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:
-        """Puts buffers and random numbers back."""
-        buffers = [
-            (module, name, buffer, buffer.clone())
-            for module in (self.module.modules() if self.module else ())
-            for name, buffer in module._buffers.items()
-            if buffer is not None
+        """Puts parameters, buffers and random numbers back, and shows no warnings."""
+        modules = list(self.module.modules()) if self.module else []
+        held: list[tuple[dict[str, Any], str, Tensor, Tensor]] = [
+            (kept, name, tensor, tensor.detach().clone())
+            for module in modules
+            for kept in (module._parameters, module._buffers)
+            for name, tensor in kept.items()
+            if tensor is not None
         ]
-        with torch.random.fork_rng(devices=[]):
-            torch.random.default_generator.manual_seed(SEED)
-            yield
-        for module, name, buffer, before in buffers:
-            module._buffers[name] = buffer
-            buffer.data.copy_(before)  # not in place for autograd, which may have saved it
+        try:
+            with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                torch.random.default_generator.manual_seed(SEED)
+                yield
+        finally:
+            for kept, name, tensor, before in held:
+                kept[name] = tensor
+                tensor.data.copy_(before)  # unseen by autograd, which may have saved it
 
     def returned(
         self, cotangents: Sequence[Tensor], create_graph: bool = False
@@ -86,17 +96,18 @@ class Subject:
 
         None is what does not depend on a variable, says the graph.
         """
-        pairs = [(y, v) for y, v in zip(self(), cotangents, strict=True) if y.requires_grad]
-        if not pairs:
-            return dict.fromkeys(self.variables)
-        outputs, directions = zip(*pairs, strict=True)
-        found = torch.autograd.grad(
-            outputs,
-            list(self.variables.values()),
-            directions,
-            allow_unused=True,
-            create_graph=create_graph,
-        )
+        with self.unchanged():
+            outputs = zip(self._outputs(), cotangents, strict=True)
+            pairs = [(y, v) for y, v in outputs if y.requires_grad]
+            if not pairs:
+                return dict.fromkeys(self.variables)
+            found = torch.autograd.grad(
+                [y for y, _ in pairs],
+                list(self.variables.values()),
+                [v for _, v in pairs],
+                allow_unused=True,
+                create_graph=create_graph,
+            )
         return dict(zip(self.variables, found, strict=True))
 
 
