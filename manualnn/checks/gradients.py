@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from manualnn.checks.derivative import Jacobian, jacobian
 from manualnn.checks.diagnosis import Chart, diagnose
 from manualnn.checks.graph import graph_nodes
+from manualnn.checks.registry import NotRun, advice, check, unsupported
 from manualnn.checks.report import Diagnosis, Finding
 from manualnn.checks.subject import Subject, is_floating
 
@@ -18,7 +20,12 @@ TOLERANCE = 1e-8  # of the largest entry, in float64
 SECOND_ORDER_TOLERANCE = 1e-6
 MOVED = 0.1  # how far a point is moved from a kink, of its size or 1
 TRIES = 5
+ELEMENTS = 2_000  # of the variables, beyond which directions are compared instead
 ENTRIES = 2_000_000  # of a matrix that is computed whole
+DIRECTIONS = 3
+STEPS_OF_DOUBLE = (1e-3, 1e-4, 1e-5, 1e-6)
+STEPS_OF_SINGLE = (1e-1, 1e-2)
+TOLERANCE_OF_SINGLE = 1e-2
 
 
 @dataclass
@@ -47,9 +54,9 @@ class Comparison:
         return bool((~(self.off <= allowed)).any())
 
 
-def random_like(outputs: Sequence[Tensor]) -> list[Tensor]:
+def random_like(outputs: Sequence[Tensor], seed: int = 1) -> list[Tensor]:
     """Random directions, the same each time."""
-    generator = torch.Generator().manual_seed(1)
+    generator = torch.Generator().manual_seed(seed)
     return [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs]
 
 
@@ -72,33 +79,82 @@ def compare(subject: Subject) -> dict[str, Comparison]:
     return found
 
 
+@check
 def first_order(subject: Subject) -> Iterator[Finding]:
-    """Each gradient against central differences, for random cotangents."""
+    """Each gradient is that of central differences, for random cotangents."""
+    if subject.elements > ELEMENTS or not subject.is_double:
+        yield from along_directions(subject)
+        return
     try:
         found = compare(subject)
     except RuntimeError as error:
         yield from _raised(error)
         return
     yield from _not_finite(subject, found)
-    moved: list[str] = []
-    for _ in range(TRIES):
-        kinks = {
-            name: ~c.jacobian.smooth for name, c in found.items() if not c.jacobian.smooth.all()
-        }
-        if not kinks:
-            break
-        if not moved:
-            yield from _at_ties(subject, found)
-        moved = [f"{int(mask.sum())} elements of {name}" for name, mask in kinks.items()]
-        for name, mask in kinks.items():
-            _move(subject.variables[name], mask)
-        found = compare(subject)
-    if moved:
-        text = f"{' and '.join(moved)} lay at kinks, where there is no derivative; they were moved"
-        yield Finding("first-order", "advice", text)
-    for name, comparison in found.items():
-        if comparison.is_wrong and comparison.returned.isfinite().all():
-            yield _wrong(subject, found, name)
+    if any(not comparison.jacobian.smooth.all() for comparison in found.values()):
+        yield from _at_ties(subject, found)
+    with away_from_kinks(subject, found) as (moved, found):
+        if moved:
+            yield advice(f"{moved} lie at kinks, where there is no derivative; they were moved")
+        for name, comparison in found.items():
+            if comparison.is_wrong and comparison.returned.isfinite().all():
+                yield _wrong(subject, found, name)
+
+
+@contextmanager
+def away_from_kinks(
+    subject: Subject, found: dict[str, Comparison]
+) -> Iterator[tuple[str, dict[str, Comparison]]]:
+    """Moves what lies at kinks a little, for a while; says what, and compares again."""
+    before = {name: v.detach().clone() for name, v in subject.variables.items()}
+    moved: dict[str, int] = {}
+    try:
+        for _ in range(TRIES):
+            kinks = {name: ~c.jacobian.smooth for name, c in found.items()}
+            if not any(mask.any() for mask in kinks.values()):
+                break
+            for name, mask in kinks.items():
+                if mask.any():
+                    moved[name] = max(moved.get(name, 0), int(mask.sum()))
+                    _move(subject.variables[name], mask)
+            found = compare(subject)
+        yield " and ".join(f"{count} elements of {name}" for name, count in moved.items()), found
+    finally:
+        with torch.no_grad():
+            for name, variable in subject.variables.items():
+                variable.copy_(before[name])
+
+
+def along_directions(subject: Subject) -> Iterator[Finding]:
+    """Compares slopes along a few random directions: for many elements, or few digits."""
+    cotangents = random_like(subject())
+    try:
+        returned = subject.returned(cotangents)
+    except RuntimeError as error:
+        yield from _raised(error)
+        return
+
+    def total() -> Tensor:
+        pairs = zip(subject(), cotangents, strict=True)
+        return torch.stack([(y.double() * v.double()).sum() for y, v in pairs]).sum()
+
+    steps = STEPS_OF_DOUBLE if subject.is_double else STEPS_OF_SINGLE
+    tolerance = SECOND_ORDER_TOLERANCE if subject.is_double else TOLERANCE_OF_SINGLE
+    for name, variable in subject.variables.items():
+        gradient = returned[name]
+        for seed in range(DIRECTIONS):
+            direction = random_like([variable], seed)[0]
+            truth, uncertain = slope(total, variable, direction, steps)
+            found = 0.0 if gradient is None else float((gradient * direction).double().sum())
+            size = 0.0 if gradient is None else float((gradient * direction).double().norm())
+            if not abs(found - truth) <= tolerance * max(abs(truth), size) + 100 * uncertain + 1e-9:
+                yield Finding(
+                    "",
+                    "wrong",
+                    f"{name} gradient: {found:.5g} along a direction along which the output "
+                    f"changes by {truth:.5g} (+- {uncertain:.0e})",
+                )
+                break
 
 
 def _raised(error: RuntimeError) -> Iterator[Finding]:
@@ -111,7 +167,7 @@ def _raised(error: RuntimeError) -> Iterator[Finding]:
             "The gradient of a broadcast argument is summed over the axes along which it was "
             "repeated.",
         )
-    yield Finding("first-order", "wrong", f"the backward pass raises: {text}", diagnosis)
+    yield Finding("", "wrong", f"the backward pass raises: {text}", diagnosis)
 
 
 def _not_finite(subject: Subject, found: dict[str, Comparison]) -> Iterator[Finding]:
@@ -124,7 +180,7 @@ def _not_finite(subject: Subject, found: dict[str, Comparison]) -> Iterator[Find
             values = comparison.returned[bad].unique()[:2].tolist()
             at = subject.variables[name].detach()[bad].abs()
             yield Finding(
-                "first-order",
+                "",
                 "wrong",
                 f"{name} gradient: {int(bad.sum())} of {bad.numel()} elements are {values}, "
                 "while the output is finite",
@@ -147,7 +203,7 @@ def _at_ties(subject: Subject, found: dict[str, Comparison]) -> Iterator[Finding
         is_smooth = abs(slopes[0] - slopes[1]) <= 1e-6 * max(scale, 1e-3)
         if together.any() and is_smooth and abs(returned - slopes[0]) > 1e-4 * max(scale, 1e-3):
             yield Finding(
-                "first-order",
+                "",
                 "wrong",
                 f"{name} gradient: at ties it adds up to {returned:.4g}, and should to "
                 f"{slopes[0]:.4g}",
@@ -194,7 +250,7 @@ def _wrong(subject: Subject, found: dict[str, Comparison], name: str) -> Finding
         diagnosis = _diagnosed(subject, found, name)
     if diagnosis is None:
         text += f"; {_where(comparison)}"
-    return Finding("first-order", "wrong", text, diagnosis)
+    return Finding("", "wrong", text, diagnosis)
 
 
 def _diagnosed(subject: Subject, found: dict[str, Comparison], name: str) -> Diagnosis | None:
@@ -287,40 +343,48 @@ def _where(comparison: Comparison) -> str:
     )
 
 
+@check
 def second_order(subject: Subject) -> Iterator[Finding]:
-    """The derivative of the gradients against differences of them, along random directions."""
-    outputs = subject()
-    v = random_like(outputs)
-    if any(c.is_wrong for c in compare(subject).values()):
-        yield Finding("second-order", "not run", "the first order is wrong")
-        return
-    weights = {name: random_like([variable])[0] for name, variable in subject.variables.items()}
-    leaves = [each.clone().requires_grad_() for each in v]
+    """The derivative of each gradient is that of its differences, along random directions."""
+    if subject.elements > ELEMENTS or not subject.is_double:
+        raise NotRun("it takes a small input in float64")
+    try:
+        found = compare(subject)
+    except RuntimeError as error:
+        raise NotRun("the backward pass raises") from error
+    with away_from_kinks(subject, found) as (_, moved):
+        if any(comparison.is_wrong for comparison in moved.values()):
+            raise NotRun("the first order is wrong")
+        yield from _second_order(subject)
 
-    def total(gradients: dict[str, Tensor | None]) -> Tensor:
+
+def _second_order(subject: Subject) -> Iterator[Finding]:
+    leaves = [v.requires_grad_() for v in random_like(subject())]
+    weights = {name: random_like([v])[0] for name, v in subject.variables.items()}
+
+    def total(create_graph: bool = False) -> Tensor:
+        gradients = subject.returned(leaves, create_graph)
         parts = [(g * weights[n]).sum() for n, g in gradients.items() if g is not None]
         return torch.stack(parts).sum() if parts else torch.zeros(())
 
+    by = {**subject.variables, **{f"cotangent {k + 1}": v for k, v in enumerate(leaves)}}
     try:
-        first = total(subject.returned(leaves, create_graph=True))
-        by = [*subject.variables.values(), *leaves]
-        second = (
-            torch.autograd.grad(first, by, allow_unused=True)
-            if first.requires_grad
-            else [None] * len(by)
-        )
+        first = total(create_graph=True)
+        if not first.requires_grad:
+            second: Sequence[Tensor | None] = [None] * len(by)
+        else:
+            second = torch.autograd.grad(first, list(by.values()), allow_unused=True)
     except RuntimeError as error:
-        yield Finding("second-order", "unsupported", str(error).splitlines()[0])
+        yield unsupported(str(error).splitlines()[0])
         return
-    names = [*subject.variables, *(f"cotangent {k + 1}" for k in range(len(leaves)))]
-    for name, variable, gradient in zip(names, by, second, strict=True):
+    for (name, variable), gradient in zip(by.items(), second, strict=True):
         direction = random_like([variable])[0]
-        truth, error_of_truth = _along(lambda: total(subject.returned(leaves)), variable, direction)
+        truth, uncertain = slope(total, variable, direction, STEPS_OF_DOUBLE)
         returned = 0.0 if gradient is None else float((gradient * direction).sum())
-        allowed = SECOND_ORDER_TOLERANCE * max(abs(truth), 1e-3) + 100 * error_of_truth
+        allowed = SECOND_ORDER_TOLERANCE * max(abs(truth), 1e-3) + 100 * uncertain
         if not abs(returned - truth) <= allowed:
             yield Finding(
-                "second-order",
+                "",
                 "wrong",
                 f"the derivative of the gradients by {name} is {returned:.4g} along a direction "
                 f"along which it is {truth:.4g}",
@@ -334,11 +398,12 @@ def second_order(subject: Subject) -> Iterator[Finding]:
             )
 
 
-def _along(
-    function: Callable[[], Tensor], variable: Tensor, direction: Tensor
+def slope(
+    function: Callable[[], Tensor], variable: Tensor, direction: Tensor, steps: Sequence[float]
 ) -> tuple[float, float]:
-    """The slope of a number along a direction of a variable, and how far off it may be."""
+    """How a number changes along a direction of a variable, and how far off that may be."""
     before = variable.detach().clone()
+    epsilon = torch.finfo(variable.dtype).eps
 
     def quotient(h: float) -> float:
         values = []
@@ -350,11 +415,11 @@ def _along(
             variable.copy_(before)
         return (values[0] - values[1]) / (2 * h)
 
-    best = (0.0, float("inf"))
-    for h in (1e-3, 1e-4, 1e-5):
+    best, here = (0.0, float("inf")), abs(float(function()))
+    for h in steps:
         one, two, four = quotient(h), quotient(2 * h), quotient(4 * h)
         near, far = (4 * one - two) / 3, (4 * two - four) / 3
-        error = abs(near - far) / 15 + 1e-16 / h * max(1.0, abs(near))
+        error = abs(near - far) / 15 + epsilon / h * max(here, h * abs(near))
         if error < best[1]:
             best = near, error
     return best

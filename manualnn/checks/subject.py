@@ -50,6 +50,17 @@ class Subject:
             self.variables[f"input {name}"] = self.variables.pop(name)
         self.variables |= {n: p for n, p in self.parameters.items() if p.requires_grad}
 
+    @property
+    def elements(self) -> int:
+        """How many numbers there are to differentiate by."""
+        return sum(variable.numel() for variable in self.variables.values())
+
+    @property
+    def is_double(self) -> bool:
+        """Whether it is computed in float64."""
+        wide = (torch.float64, torch.complex128)
+        return all(t.dtype in wide for t in (*self.variables.values(), *self()))
+
     def _leaves(self, value: Any, name: str) -> Any:
         def leaf(where: str, tensor: Tensor) -> Tensor:
             made = tensor.detach().clone()

@@ -1,0 +1,180 @@
+"""The examination of a function, a module, or the layers of a model."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from manualnn.checks import conduct, gradients, memory, returned, transforms, usage
+from manualnn.checks.gradients import along_directions
+from manualnn.checks.registry import CHECKS, Check
+from manualnn.checks.report import Finding, Report
+from manualnn.checks.subject import Subject, mapped
+
+FILES_OF_CHECKS = (gradients, memory, usage, conduct, returned, transforms)  # imported: registered
+NARROW = (torch.float32, torch.float16, torch.bfloat16)
+
+
+def check_module(
+    module: nn.Module,
+    *inputs: Any,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+) -> Report:
+    """Examines the gradients of a module, and how it goes about them.
+
+    It is examined in float64 where that is possible: there, rounding hides no wrong formula.
+    Neither the module nor the inputs are changed.
+
+        report = check_module(MyBatchNorm2d(8), torch.randn(4, 8, 5, 5))
+        print(report)
+        assert report.ok
+
+    Args:
+        module: Any.
+        inputs: Its arguments: tensors, and tuples, lists and dicts of them among others. With up to
+            2,000 numbers in all that can be differentiated by, each is compared and mistakes are
+            named; beyond that, slopes along a few directions are compared.
+        only: Names of the checks to run; otherwise all but those that take seconds.
+        without: Names of checks to leave out.
+
+    Returns:
+        What was tried, what failed and by how much, and why.
+
+    Raises:
+        ValueError: If there is no check of such a name.
+    """
+    return check_function(module, *inputs, only=only, without=without)
+
+
+def check_function(
+    function: Callable[..., Any],
+    *inputs: Any,
+    only: Collection[str] = (),
+    without: Collection[str] = (),
+) -> Report:
+    """Examines a function, such as the ``apply`` of a Function; see :func:`check_module`."""
+    chosen = chosen_checks(only, without)
+    subject, obstacle = prepared(function, inputs)
+    report = Report(subject.name, [obstacle] if obstacle else [])
+    for check in chosen if report.ok else ():
+        found = list(check(subject))
+        report.findings.extend(found)
+        if not any(finding.level in ("wrong", "not run", "unsupported") for finding in found):
+            report.passed.append(check.name)
+    return report
+
+
+def check_model(model: nn.Module, *inputs: Any, without: Collection[str] = ()) -> Report:
+    """Examines the layer of a model whose gradient is the first to be wrong in the backward pass.
+
+    The model is called once, and each of its layers gets what it got then.
+
+    Args:
+        model: Any; layers are its modules without modules in them.
+        inputs: Its arguments, see :func:`check_module`.
+        without: Names of checks to leave out.
+
+    Returns:
+        The report of that layer, or one that says that all slopes were right.
+    """
+    calls = calls_of_layers(model, inputs)
+    for name, layer, given in reversed(calls):
+        subject, obstacle = prepared(layer, given)
+        if not obstacle and any(along_directions(subject)):
+            report = check_module(layer, *given, without=without)
+            return Report(f"{name} ({report.name})", report.findings, report.passed)
+    text = f"the slopes of all {len(calls)} calls of layers are right"
+    return Report(type(model).__name__, [Finding("first-order", "advice", text)])
+
+
+def calls_of_layers(
+    model: nn.Module, inputs: tuple[Any, ...]
+) -> list[tuple[str, nn.Module, tuple[Any, ...]]]:
+    """Calls a model, and returns its layers with their arguments, in the order of their calls."""
+    calls: list[tuple[str, nn.Module, tuple[Any, ...]]] = []
+    model = copy.deepcopy(model)
+    for name, layer in model.named_modules():
+        if not any(layer.children()):
+
+            def note(layer: nn.Module, given: tuple[Any, ...], name: str = name) -> None:
+                kept = mapped(lambda _, tensor: tensor.detach().clone(), given)
+                calls.append((name, copy.deepcopy(layer), kept))
+
+            layer.register_forward_pre_hook(note)
+    model(*inputs)
+    for _, layer, _ in calls:
+        layer._forward_pre_hooks.clear()
+    return calls
+
+
+def chosen_checks(only: Collection[str], without: Collection[str]) -> list[Check]:
+    """Returns the checks to run.
+
+    Raises:
+        ValueError: If there is no check of such a name.
+    """
+    for name in (*only, *without):
+        if name not in CHECKS:
+            raise ValueError(f"there is no check {name!r}; there are {', '.join(CHECKS)}")
+    names = only or [name for name, check in CHECKS.items() if not check.costly]
+    return [check for name, check in CHECKS.items() if name in names and name not in without]
+
+
+def prepared(
+    function: Callable[..., Any], inputs: tuple[Any, ...]
+) -> tuple[Subject, Finding | None]:
+    """Returns a copy to examine, in float64 where that is possible, and what forbids it."""
+    subject = Subject(_copied(function), inputs)
+    obstacle = _obstacle(subject)
+    if obstacle or not _is_narrow(subject):
+        return subject, obstacle
+    wide = Subject(_copied(function, torch.float64), _in_double(inputs))
+    if _obstacle(wide) or not wide.is_double:
+        return subject, None
+    return wide, None
+
+
+def _copied(function: Callable[..., Any], dtype: torch.dtype | None = None) -> Callable[..., Any]:
+    if not isinstance(function, nn.Module):
+        return function
+    try:
+        copied = copy.deepcopy(function)
+    except (RuntimeError, TypeError):  # a tensor of a graph among its attributes
+        return function
+    return copied.to(dtype) if dtype else copied
+
+
+def _is_narrow(subject: Subject) -> bool:
+    return any(variable.dtype in NARROW for variable in subject.variables.values())
+
+
+def _in_double(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    def double(_: str, tensor: Tensor) -> Tensor:
+        made = tensor.detach().double() if tensor.dtype in NARROW else tensor
+        return made.requires_grad_(tensor.requires_grad) if made is not tensor else tensor
+
+    made: tuple[Any, ...] = mapped(double, inputs)
+    return made
+
+
+def _obstacle(subject: Subject) -> Finding | None:
+    """Why there is nothing to examine, if so."""
+    if any(tensor.is_meta for tensor in subject.variables.values()):
+        return Finding("forward", "wrong", "it is on the meta device: there are no numbers in it")
+    try:
+        outputs = subject()
+    except Exception as error:
+        first = (str(error).splitlines() or [""])[0]
+        text = f"the forward pass raises {type(error).__name__}: {first}"
+        return Finding("forward", "wrong", text)
+    if not outputs:
+        return Finding("forward", "wrong", "it returns no floating tensor")
+    if not any(output.requires_grad for output in outputs):
+        text = "no output depends on an input or a parameter in a way that autograd follows"
+        return Finding("forward", "wrong", text)
+    return None
