@@ -18,7 +18,7 @@ from recipes.common.layers import namespace
 from recipes.common.schedule import warmup_cosine
 from recipes.faces.losses import LOSSES
 from recipes.faces.metrics import Compared, all_pairs, named, verification
-from recipes.faces.nets import CELLS, face_head, face_net
+from recipes.faces.nets import FEATURES, face_head, face_net
 from recipes.faces.normalise import inner, standardise
 
 SHIFTS = (-3, 0, 3)  # pixels
@@ -62,9 +62,9 @@ class FaceRecogniser(LightningModule):
         inner_share: Share of the faces of which it sees the inner part alone while learning,
             without hair and background. Above 0, it looks at both when it is used.
         ramp: Share of the steps in which the margin rises from 0.
-        maps: Numbers that an embedding holds of each of the 12 parts of a face.
-        head: How many numbers the loss sees, made of these while learning.
-        dropout: Share of the features that are dropped while learning.
+        maps: Numbers to which the features of each of 12 parts of a face are mixed for the loss.
+        head: How many numbers the loss sees, made of these.
+        dropout: Share of the mixed features that are dropped while learning.
         learning_rate: The highest learning rate.
         weight_decay: Of AdamW; biases and batch norm have none.
         warmup: Share of the steps in which the learning rate rises before it falls along a cosine.
@@ -95,9 +95,9 @@ class FaceRecogniser(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         of = namespace(layers)
-        self.net = face_net(of, maps).to(memory_format=torch.channels_last)
-        self.spread = of.BatchNorm1d(CELLS * maps, affine=False)
-        self.head = face_head(of, CELLS * maps, head, dropout)
+        self.net = face_net(of).to(memory_format=torch.channels_last)
+        self.spread = of.BatchNorm1d(FEATURES, affine=False)
+        self.head = face_head(of, maps, head, dropout)
         self.loss = LOSSES[layers][loss](people, head, margin, scale)
         self.margin, self.ramp, self.inner_share = margin, ramp, inner_share
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
@@ -117,7 +117,7 @@ class FaceRecogniser(LightningModule):
 
     def embed(self, faces: Tensor) -> Tensor:
         """Returns embeddings (N, D), of any length, of standardised faces (N, 1, 56, 46)."""
-        return self.spread(self.net(faces))
+        return self.spread(self.net(faces).flatten(1))
 
     def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
         faces, people = batch
@@ -131,7 +131,7 @@ class FaceRecogniser(LightningModule):
             seen = self.head(features)
         loss = self.loss(seen, people)
         with torch.no_grad():
-            self.spread(features)  # notes mean and variance, for use
+            self.spread(features.flatten(1))  # notes mean and variance, for use
             cosines = linear(normalize(seen), normalize(self.loss.weight))
         accuracy = (cosines.argmax(1) == people).float().mean()
         self.log_dict({"loss": loss, "accuracy": accuracy}, prog_bar=True, logger=False)
