@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
 
 from manualnn.checks.subject import Subject
+
+Place = tuple[int, ...]
 
 STEPS = (1e-3, 3e-5, 1e-6, 3e-8)  # of the size of the value, or of 1
 CONSISTENT = 1e-7  # relative
@@ -43,12 +46,10 @@ def jacobian(subject: Subject, variable: Tensor) -> Jacobian:
     R(h) and R(2h) have to agree; where they do not, a smaller step stays clear of a kink nearby,
     or there is no derivative.
     """
-    elements = variable.view(-1) if variable.is_contiguous() else None
-    if elements is None:
-        raise ValueError("a variable must be contiguous")
-    found = [_of_element(subject, elements, index) for index in range(elements.numel())]
+    places = product(*map(range, variable.shape))
+    found = [_of_element(subject, variable.detach(), place) for place in places]
     outputs = sum(y.numel() for y in subject())
-    rows = torch.stack([row for row, *_ in found]) if found else elements.new_zeros(0, outputs)
+    rows = torch.stack([row for row, *_ in found]) if found else variable.new_zeros(0, outputs)
     return Jacobian(
         rows,
         torch.tensor([error for _, error, _ in found], dtype=torch.float64),
@@ -56,14 +57,14 @@ def jacobian(subject: Subject, variable: Tensor) -> Jacobian:
     )
 
 
-def _of_element(subject: Subject, elements: Tensor, index: int) -> tuple[Tensor, float, bool]:
-    before = elements[index].clone()
+def _of_element(subject: Subject, values: Tensor, place: Place) -> tuple[Tensor, float, bool]:
+    before = values[place].clone()
     here = _values(subject)
     best: tuple[Tensor, float, bool] | None = None
     for step in STEPS:
         h = step * max(1.0, abs(before.item()))
         (one, jump), (two, wider), (four, _) = (
-            _quotients(subject, elements, index, before, here, k * h) for k in (1, 2, 4)
+            _quotients(subject, values, place, before, here, k * h) for k in (1, 2, 4)
         )
         near, far = (4 * one - two) / 3, (4 * two - four) / 3
         scale = max(1.0, _largest(near))
@@ -71,26 +72,26 @@ def _of_element(subject: Subject, elements: Tensor, index: int) -> tuple[Tensor,
         apart = _largest(near - far)
         error = apart / 15 + rounding
         bent = _largest(jump) > JUMP * scale and _largest(jump) > 0.75 * _largest(wider)
-        smooth = apart <= CONSISTENT * scale + 100 * rounding and not bent
+        smooth = apart <= CONSISTENT * scale + 100 * rounding and not bent  # false for nan
         if smooth:
             return near, error, True
         if best is None or error < best[1]:
-            best = near, error, False
+            best = near.nan_to_num(), error, False
     assert best is not None
     return best
 
 
 def _quotients(
-    subject: Subject, elements: Tensor, index: int, before: Tensor, here: Tensor, h: float
+    subject: Subject, values: Tensor, place: Place, before: Tensor, here: Tensor, h: float
 ) -> tuple[Tensor, Tensor]:
     """The central quotient, and how much the one ahead is larger than the one behind."""
-    elements[index] = before + h
-    width = elements[index].item()
+    values[place] = before + h
+    width = values[place].item()
     ahead = _values(subject)
-    elements[index] = before - h
-    width -= elements[index].item()
+    values[place] = before - h
+    width -= values[place].item()
     behind = _values(subject)
-    elements[index] = before
+    values[place] = before
     return (ahead - behind) / width, (ahead - 2 * here + behind) / (width / 2)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 import torch
@@ -13,9 +13,10 @@ from manualnn.checks import conduct, gradients, memory, returned, transforms, us
 from manualnn.checks.gradients import along_directions
 from manualnn.checks.registry import CHECKS, Check
 from manualnn.checks.report import Finding, Report
-from manualnn.checks.subject import Subject, mapped
+from manualnn.checks.subject import Subject, mapped, tensors_in
 
 FILES_OF_CHECKS = (gradients, memory, usage, conduct, returned, transforms)  # imported: registered
+BESIDE = 1e-3  # where it has to work as well
 NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
@@ -128,15 +129,32 @@ def chosen_checks(only: Collection[str], without: Collection[str]) -> list[Check
 def prepared(
     function: Callable[..., Any], inputs: tuple[Any, ...]
 ) -> tuple[Subject, Finding | None]:
-    """Returns a copy to examine, in float64 where that is possible, and what forbids it."""
-    subject = Subject(_copied(function), inputs)
-    obstacle = _obstacle(subject)
-    if obstacle or not _is_narrow(subject):
-        return subject, obstacle
-    wide = Subject(_copied(function, torch.float64), _in_double(inputs))
-    if _obstacle(wide) or not wide.is_double:
-        return subject, None
-    return wide, None
+    """Returns a copy to examine, in float64 where that is possible, and what forbids it.
+
+    Of inputs that need not have a gradient, as targets, the last ones are given none if it does
+    not take them otherwise.
+    """
+    for given in _differentiated(inputs):
+        subject = Subject(_copied(function), given)
+        obstacle = _obstacle(subject)
+        if not obstacle:
+            wide = Subject(_copied(function, torch.float64), _in_double(given))
+            is_better = _is_narrow(subject) and not _obstacle(wide) and wide.is_double
+            return wide if is_better else subject, None
+    return subject, obstacle
+
+
+def _differentiated(inputs: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    yield inputs
+    floating = [t for _, t in tensors_in(inputs) if t.is_floating_point()]
+    if not any(t.requires_grad for t in floating):
+        for count in range(len(floating) - 1, 0, -1):
+            chosen = {id(t) for t in floating[:count]}
+
+            def marked(_: str, tensor: Tensor, chosen: set[int] = chosen) -> Tensor:
+                return tensor.detach().clone().requires_grad_() if id(tensor) in chosen else tensor
+
+            yield mapped(marked, inputs)
 
 
 def _copied(function: Callable[..., Any], dtype: torch.dtype | None = None) -> Callable[..., Any]:
@@ -168,6 +186,11 @@ def _obstacle(subject: Subject) -> Finding | None:
         return Finding("forward", "wrong", "it is on the meta device: there are no numbers in it")
     try:
         outputs = subject()
+        at = subject.values()
+        for step in (BESIDE, -BESIDE):
+            subject.set({name: values + step for name, values in at.items()})
+            subject()
+        subject.set(at)
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         text = f"the forward pass raises {type(error).__name__}: {first}"

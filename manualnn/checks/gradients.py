@@ -21,6 +21,8 @@ SECOND_ORDER_TOLERANCE = 1e-6
 MOVED = 0.1  # how far a point is moved from a kink, of its size or 1
 TRIES = 5
 ELEMENTS = 2_000  # of the variables, beyond which directions are compared instead
+SECONDS = 2.0  # likewise, of the time that all elements would take
+CALLS = 7  # for each element
 ENTRIES = 2_000_000  # of a matrix that is computed whole
 DIRECTIONS = 3
 STEPS_OF_DOUBLE = (1e-3, 1e-4, 1e-5, 1e-6)
@@ -36,7 +38,6 @@ class Comparison:
     jacobian: Jacobian
     truth: Tensor
     returned: Tensor
-    is_unused: bool
 
     @property
     def off(self) -> Tensor:
@@ -74,15 +75,25 @@ def compare(subject: Subject) -> dict[str, Comparison]:
             truth,
             truth.product(flat, variable.shape),
             torch.zeros_like(variable) if gradient is None else gradient.detach(),
-            gradient is None,
         )
     return found
+
+
+def is_large(subject: Subject) -> bool:
+    """Whether moving every element would take too long, or leave too few digits."""
+    if not subject.is_double:
+        return True
+    if "seconds" not in subject.notes:
+        subject.notes["seconds"] = CALLS * subject.elements * subject.seconds()
+    return subject.elements > ELEMENTS or subject.notes["seconds"] > SECONDS
 
 
 @check
 def first_order(subject: Subject) -> Iterator[Finding]:
     """Each gradient is that of central differences, for random cotangents."""
-    if subject.elements > ELEMENTS or not subject.is_double:
+    if subject.changes_parameters():
+        raise NotRun("the forward pass changes the parameters: it is no function of them")
+    if is_large(subject):
         yield from along_directions(subject)
         return
     try:
@@ -93,36 +104,47 @@ def first_order(subject: Subject) -> Iterator[Finding]:
     yield from _not_finite(subject, found)
     if any(not comparison.jacobian.smooth.all() for comparison in found.values()):
         yield from _at_ties(subject, found)
-    with away_from_kinks(subject, found) as (moved, found):
+    subject.notes["compared"] = found
+    with away_from_kinks(subject) as moved:
         if moved:
             yield advice(f"{moved} lie at kinks, where there is no derivative; they were moved")
+        found = subject.notes["compared"]
         for name, comparison in found.items():
             if comparison.is_wrong and comparison.returned.isfinite().all():
                 yield _wrong(subject, found, name)
 
 
 @contextmanager
-def away_from_kinks(
-    subject: Subject, found: dict[str, Comparison]
-) -> Iterator[tuple[str, dict[str, Comparison]]]:
-    """Moves what lies at kinks a little, for a while; says what, and compares again."""
-    before = {name: v.detach().clone() for name, v in subject.variables.items()}
-    moved: dict[str, int] = {}
+def away_from_kinks(subject: Subject) -> Iterator[str]:
+    """Moves what lies at kinks a little, for a while; says what.
+
+    What was compared is noted, and where.
+    """
+    before = subject.values()
+    if "compared" not in subject.notes:
+        subject.notes["compared"] = compare(subject)
+    if "moved" not in subject.notes:
+        subject.notes["moved"] = _moved(subject), subject.values()
+    text, values = subject.notes["moved"]
+    subject.set(values)
     try:
-        for _ in range(TRIES):
-            kinks = {name: ~c.jacobian.smooth for name, c in found.items()}
-            if not any(mask.any() for mask in kinks.values()):
-                break
-            for name, mask in kinks.items():
-                if mask.any():
-                    moved[name] = max(moved.get(name, 0), int(mask.sum()))
-                    _move(subject.variables[name], mask)
-            found = compare(subject)
-        yield " and ".join(f"{count} elements of {name}" for name, count in moved.items()), found
+        yield text
     finally:
-        with torch.no_grad():
-            for name, variable in subject.variables.items():
-                variable.copy_(before[name])
+        subject.set(before)
+
+
+def _moved(subject: Subject) -> str:
+    moved: dict[str, int] = {}
+    for _ in range(TRIES):
+        kinks = {name: ~c.jacobian.smooth for name, c in subject.notes["compared"].items()}
+        if not any(mask.any() for mask in kinks.values()):
+            break
+        for name, mask in kinks.items():
+            if mask.any():
+                moved[name] = max(moved.get(name, 0), int(mask.sum()))
+                _move(subject.variables[name], mask)
+        subject.notes["compared"] = compare(subject)
+    return " and ".join(f"{count} elements of {name}" for name, count in moved.items())
 
 
 def along_directions(subject: Subject) -> Iterator[Finding]:
@@ -346,16 +368,17 @@ def _where(comparison: Comparison) -> str:
 @check
 def second_order(subject: Subject) -> Iterator[Finding]:
     """The derivative of each gradient is that of its differences, along random directions."""
-    if subject.elements > ELEMENTS or not subject.is_double:
-        raise NotRun("it takes a small input in float64")
+    if is_large(subject):
+        raise NotRun("it takes a smaller input, in float64")
+    if subject.changes_parameters():
+        raise NotRun("the forward pass changes the parameters: it is no function of them")
     try:
-        found = compare(subject)
+        with away_from_kinks(subject):
+            if any(comparison.is_wrong for comparison in subject.notes["compared"].values()):
+                raise NotRun("the first order is wrong")
+            yield from _second_order(subject)
     except RuntimeError as error:
-        raise NotRun("the backward pass raises") from error
-    with away_from_kinks(subject, found) as (_, moved):
-        if any(comparison.is_wrong for comparison in moved.values()):
-            raise NotRun("the first order is wrong")
-        yield from _second_order(subject)
+        raise NotRun(f"the backward pass raises: {error}") from error
 
 
 def _second_order(subject: Subject) -> Iterator[Finding]:
@@ -410,12 +433,12 @@ def slope(
         for step in (h, -h):
             with torch.no_grad():
                 variable.copy_(before + step * direction)
-            values.append(float(function()))
+            values.append(float(function().detach()))
         with torch.no_grad():
             variable.copy_(before)
         return (values[0] - values[1]) / (2 * h)
 
-    best, here = (0.0, float("inf")), abs(float(function()))
+    best, here = (0.0, float("inf")), abs(float(function().detach()))
     for h in steps:
         one, two, four = quotient(h), quotient(2 * h), quotient(4 * h)
         near, far = (4 * one - two) / 3, (4 * two - four) / 3

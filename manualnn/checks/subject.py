@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,6 +27,7 @@ class Subject:
         inputs: The arguments; their tensors are copies.
         variables: What to differentiate by, with names. Of the inputs, those that require a
             gradient, or else all floating ones; of the parameters, those that require one.
+        notes: What checks have found out and others want to know.
     """
 
     def __init__(self, function: Callable[..., Any], inputs: Sequence[Any]) -> None:
@@ -39,6 +41,7 @@ class Subject:
         self.module = function if isinstance(function, nn.Module) else None
         self.name = type(function).__name__ if self.module else named(function)
         self.variables: dict[str, Tensor] = {}
+        self.notes: dict[str, Any] = {}
         names = argument_names(function, len(inputs))
         tensors = [t for value in inputs for _, t in tensors_in(value)]
         self._chosen = {t for t in tensors if t.requires_grad} or set(tensors)
@@ -74,6 +77,33 @@ class Subject:
         """Returns the floating tensors of the output, for copies of the inputs."""
         with self.unchanged():
             return self._outputs()
+
+    def values(self) -> dict[str, Tensor]:
+        """Returns copies of the variables."""
+        return {name: variable.detach().clone() for name, variable in self.variables.items()}
+
+    @torch.no_grad()
+    def set(self, values: Mapping[str, Tensor]) -> None:
+        """Gives the variables other values."""
+        for name, variable in self.variables.items():
+            variable.copy_(values[name])
+
+    def seconds(self) -> float:
+        """How long a call takes, the best of three."""
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            with torch.no_grad():
+                self()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    def changes_parameters(self) -> bool:
+        """Whether a call does so, as an embedding does that keeps its rows short."""
+        before = {name: p.detach().clone() for name, p in self.parameters.items()}
+        with self.unchanged(), torch.no_grad():
+            self._outputs()
+            return any(not torch.equal(p, before[n]) for n, p in self.parameters.items())
 
     def _outputs(self) -> tuple[Tensor, ...]:
         output = self.function(*mapped(lambda _, tensor: tensor.clone(), self.inputs))

@@ -74,12 +74,13 @@ def _named_factor(chart: Chart, factor: float) -> tuple[str, str]:
     batch, pixels = chart.batch, prod(chart.output.shape[2:])
     scalar = chart.output.numel() == 1
     numbers = chart.variable.numel()
-    summed = {uses: "the number of outputs that it is used for"}
+    summed: dict[int, str] = {}
     if chart.is_parameter:
-        summed |= {pixels: "the number of pixels", batch: "the batch size"}
         summed |= {batch * pixels: "the batch size times the number of pixels"}
+        summed |= {pixels: "the number of pixels", batch: "the batch size"}
     if scalar:
         summed |= {numbers: "the number of elements"}
+    summed.setdefault(uses, "the number of outputs that it is used for")
     for count, name in summed.items():
         if count > 1 and abs(factor * count - 1) < 1e-6:
             text = f"{number(factor)} = 1 / {count}, {name}: a sum became a mean."
