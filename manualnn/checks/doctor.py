@@ -98,18 +98,20 @@ def calls_of_layers(
 ) -> list[tuple[str, nn.Module, tuple[Any, ...]]]:
     """Calls a model, and returns its layers with their arguments, in the order of their calls."""
     calls: list[tuple[str, nn.Module, tuple[Any, ...]]] = []
-    model = copy.deepcopy(model)
+    hooks = []
     for name, layer in model.named_modules():
         if not any(layer.children()):
 
             def note(layer: nn.Module, given: tuple[Any, ...], name: str = name) -> None:
-                kept = mapped(lambda _, tensor: tensor.detach().clone(), given)
-                calls.append((name, copy.deepcopy(layer), kept))
+                calls.append((name, layer, mapped(lambda _, t: t.detach().clone(), given)))
 
-            layer.register_forward_pre_hook(note)
-    model(*inputs)
-    for _, layer, _ in calls:
-        layer._forward_pre_hooks.clear()
+            hooks.append(layer.register_forward_pre_hook(note))
+    try:
+        with Subject(model, inputs).unchanged():
+            model(*inputs)
+    finally:
+        for hook in hooks:
+            hook.remove()
     return calls
 
 
