@@ -180,7 +180,15 @@ def the_same_along_an_axis(chart: Chart) -> Guesses:
 
 
 def transposed(chart: Chart) -> Guesses:
-    """The truth with two axes of the variable exchanged."""
+    """The truth with two axes of the variable exchanged, or the Jacobian not transposed."""
+    if chart.truth.shape[0] == chart.truth.shape[1] > 1:
+        yield Guess(
+            "transposed",
+            "Returned = J v with the Jacobian J; true is its transpose times v.",
+            "The backward pass runs the other way: a sum over what an element reaches.",
+            chart.returned,
+            chart.truth.T,
+        )
     truth = chart.truth.view(*chart.shape, -1)
     for one, other in combinations(range(len(chart.shape)), 2):
         if chart.shape[one] == chart.shape[other] > 1:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
-from math import prod
+from math import prod, sqrt
 
 import torch
 from torch import Tensor
@@ -105,7 +105,7 @@ def _named_factor(chart: Chart, factor: float) -> tuple[str, str]:
     names = _sizes(chart)
     fitting = [name for value, name in names if abs(factor / value - 1) < 1e-6]
     if fitting:
-        return "constant-factor", f"{number(factor)} = {fitting[0]}."
+        return "constant-factor", f"{number(factor)} = {'; or '.join(fitting[:3])}."
     return "constant-factor", ""
 
 
@@ -124,6 +124,8 @@ def _sizes(chart: Chart) -> list[tuple[float, str]]:
     sizes.setdefault(chart.variable.numel(), f"the number of elements of {chart.name}")
     named = [(float(size), text) for size, text in sizes.items() if size > 1]
     named += [(1 / size, f"1 / ({text})") for size, text in sizes.items() if size > 1]
+    named += [(sqrt(size), f"the root of {text}") for size, text in sizes.items() if size > 2]
+    named += [(1 / sqrt(size), f"1 / (root of {text})") for size, text in sizes.items() if size > 2]
     return [*named, (0.1, "0.1, often a momentum"), (0.9, "0.9, often 1 - momentum")]
 
 
@@ -166,16 +168,24 @@ def factor_of_elements(chart: Chart) -> Guesses:
                 extra / constant,
                 torch.ones_like(extra),
             )
-    where = _axes_it_depends_on(factor)
+    axes = [a for a in range(factor.ndim) if not torch.allclose(factor, factor.narrow(a, 0, 1))]
+    if len(axes) == factor.ndim:
+        return  # any wrong derivative of an elementwise function is the right one times something
     yield Guess(
         "missing-factor",
-        f"Returned = true x a factor from {number(factor[known].min().item())} to "
-        f"{number(factor[known].max().item())} that the cotangent does not change; it depends on "
-        f"{where}.",
+        f"Returned = true x a factor {_range(factor[known])} that the cotangent does not change; "
+        f"it depends on {axes_text(axes)}.",
         "A factor of the chain rule is missing, or taken at another place.",
         chart.returned,
         q.unsqueeze(1) * chart.truth,
     )
+
+
+def _range(factors: Tensor) -> str:
+    low, high = factors.min().item(), factors.max().item()
+    if max(abs(low - 1), abs(high - 1)) < 0.01:
+        return f"from 1 {low - 1:+.1e} to 1 {high - 1:+.1e} (so close to 1: an epsilon?)"
+    return f"from {number(low)} to {number(high)}"
 
 
 def _two_factors(chart: Chart, factor: Tensor, known: Tensor) -> Guesses:
@@ -235,22 +245,16 @@ def _proper_axes(count: int) -> list[tuple[int, ...]]:
     return [axes for k in range(1, count) for axes in combinations(range(count), k)]
 
 
-def _axes_it_depends_on(factor: Tensor) -> str:
-    axes = [a for a in range(factor.ndim) if not torch.allclose(factor, factor.narrow(a, 0, 1))]
-    return axes_text(tuple(axes)) if axes else "nothing"
-
-
 def factor_of_cotangents(chart: Chart) -> Guesses:
     """B = J diag(s): each cotangent times a factor, as if something before it were forgotten."""
     used = chart.truth.square().sum(0)
     s = (chart.returned * chart.truth).sum(0) / used.clamp(min=1e-300)
     factor = s.view(chart.output.shape)
-    if (factor.abs() < 1e-9).any():
+    if chart.is_elementwise or (factor.abs() < 1e-9).any():
         return
     yield Guess(
         "missing-factor",
-        f"Returned = the gradient for a cotangent times a factor from {number(s.min().item())} to "
-        f"{number(s.max().item())}.",
+        f"Returned = the gradient for a cotangent times a factor {_range(s)}.",
         "The cotangent has to be multiplied by the derivative of what comes after, first.",
         chart.returned,
         chart.truth * s,
