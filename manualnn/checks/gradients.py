@@ -74,7 +74,7 @@ def compare(subject: Subject) -> dict[str, Comparison]:
             name,
             truth,
             truth.product(flat, variable.shape),
-            torch.zeros_like(variable) if gradient is None else gradient.detach(),
+            torch.zeros_like(variable) if gradient is None else gradient.detach().to_dense(),
         )
     return found
 
@@ -93,6 +93,8 @@ def first_order(subject: Subject) -> Iterator[Finding]:
     """Each gradient is that of central differences, for random cotangents."""
     if subject.changes_parameters():
         raise NotRun("the forward pass changes the parameters: it is no function of them")
+    if not all(output.isfinite().all() for output in subject()):
+        raise NotRun("an output is not finite")
     if is_large(subject):
         yield from along_directions(subject)
         return
@@ -167,8 +169,14 @@ def along_directions(subject: Subject) -> Iterator[Finding]:
         for seed in range(DIRECTIONS):
             direction = random_like([variable], seed)[0]
             truth, uncertain = slope(total, variable, direction, steps)
-            found = 0.0 if gradient is None else float((gradient * direction).double().sum())
-            size = 0.0 if gradient is None else float((gradient * direction).double().norm())
+            found = (
+                0.0 if gradient is None else float((gradient * direction).to_dense().double().sum())
+            )
+            size = (
+                0.0
+                if gradient is None
+                else float((gradient * direction).to_dense().double().norm())
+            )
             if not abs(found - truth) <= tolerance * max(abs(truth), size) + 100 * uncertain + 1e-9:
                 yield Finding(
                     "",
@@ -283,7 +291,9 @@ def _diagnosed(subject: Subject, found: dict[str, Comparison], name: str) -> Dia
         basis = torch.zeros(output.numel(), dtype=output.dtype)
         basis[number] = 1
         gradient = subject.returned([basis.view(output.shape)])[name]
-        columns.append(torch.zeros_like(comparison.truth) if gradient is None else gradient)
+        columns.append(
+            torch.zeros_like(comparison.truth) if gradient is None else gradient.to_dense()
+        )
     returned = torch.stack([column.detach().flatten() for column in columns], 1)
     chart = Chart(
         subject,

@@ -93,6 +93,8 @@ def func_grad(subject: Subject) -> Iterator[Finding]:
 @check
 def forward_mode(subject: Subject) -> Iterator[Finding]:
     """The derivative in forward mode is that in reverse mode, or that by central differences."""
+    if subject.changes_parameters():
+        raise NotRun("the forward pass changes the parameters: it is no function of them")
     right = baseline(subject)
     function, point = _of_variables(subject), copies(subject.variables)
     tangents = random_like(point)
