@@ -542,10 +542,12 @@ def test_every_check_has_a_line_of_documentation():
 
 
 @pytest.fixture
-def registry(monkeypatch):
-    for name in list(CHECKS):
-        monkeypatch.delitem(CHECKS, name)
-    return CHECKS
+def registry():
+    before = dict(CHECKS)
+    CHECKS.clear()
+    yield CHECKS
+    CHECKS.clear()
+    CHECKS.update(before)
 
 
 def test_a_check_is_registered_under_its_name(registry):
