@@ -18,8 +18,8 @@ from recipes.common.layers import namespace
 from recipes.common.schedule import warmup_cosine
 from recipes.faces.losses import LOSSES
 from recipes.faces.metrics import Compared, all_pairs, named, verification
-from recipes.faces.nets import FEATURES, face_head, face_net
-from recipes.faces.normalise import inner, standardise
+from recipes.faces.nets import CELLS, face_head, face_net
+from recipes.faces.normalise import standardise
 
 SHIFTS = (-3, 0, 3)  # pixels
 
@@ -59,12 +59,10 @@ class FaceRecogniser(LightningModule):
         loss: ``arcface`` enlarges the angle to the right person, ``cosface`` lowers the cosine.
         margin: By how much.
         scale: What the cosines are multiplied by.
-        inner_share: Share of the faces of which it sees the inner part alone while learning,
-            without hair and background. Above 0, it looks at both when it is used.
         ramp: Share of the steps in which the margin rises from 0.
-        maps: Numbers to which the features of each of 12 parts of a face are mixed for the loss.
-        head: How many numbers the loss sees, made of these.
-        dropout: Share of the mixed features that are dropped while learning.
+        maps: Numbers that an embedding holds of each of the 12 parts of a face.
+        head: How many numbers the loss sees, made of these while learning.
+        dropout: Share of the features that are dropped while learning.
         learning_rate: The highest learning rate.
         weight_decay: Of AdamW; biases and batch norm have none.
         warmup: Share of the steps in which the learning rate rises before it falls along a cosine.
@@ -83,7 +81,6 @@ class FaceRecogniser(LightningModule):
         loss: Literal["arcface", "cosface"] = "arcface",
         margin: float = 0.3,
         scale: float = 16.0,
-        inner_share: float = 0.5,
         ramp: float = 0.2,
         maps: int = 32,
         head: int = 96,
@@ -95,11 +92,11 @@ class FaceRecogniser(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         of = namespace(layers)
-        self.net = face_net(of).to(memory_format=torch.channels_last)
-        self.spread = of.BatchNorm1d(FEATURES, affine=False)
-        self.head = face_head(of, maps, head, dropout)
+        self.net = face_net(of, maps).to(memory_format=torch.channels_last)
+        self.spread = of.BatchNorm1d(CELLS * maps, affine=False)
+        self.head = face_head(of, CELLS * maps, head, dropout)
         self.loss = LOSSES[layers][loss](people, head, margin, scale)
-        self.margin, self.ramp, self.inner_share = margin, ramp, inner_share
+        self.margin, self.ramp = margin, ramp
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.warmup = warmup
         self.val_faces = Compared()
@@ -108,30 +105,26 @@ class FaceRecogniser(LightningModule):
     def forward(self, faces: Tensor) -> Tensor:
         """Returns the embeddings (N, D), of unit length, of faces (N, 1, 56, 46) from 0 to 1.
 
-        What the net sees in several views of a face, whole and inner, is added.
+        What the net sees in several views of a face is added.
         """
-        standard = standardise(faces)
-        kinds = [standard, inner(standard)] if self.inner_share else [standard]
-        seen = [self.embed(view).float() for kind in kinds for view in views(kind)]
+        seen = [self.embed(view).float() for view in views(standardise(faces))]
         return normalize(torch.stack(seen).sum(0))
 
     def embed(self, faces: Tensor) -> Tensor:
         """Returns embeddings (N, D), of any length, of standardised faces (N, 1, 56, 46)."""
-        return self.spread(self.net(faces).flatten(1))
+        return self.spread(self.net(faces))
 
     def training_step(self, batch: list[Tensor], batch_index: int) -> Tensor:
         faces, people = batch
         progress = self.global_step / self.trainer.estimated_stepping_batches
         self.loss.margin = self.margin * min(1, progress / max(self.ramp, 1e-9))
-        faces = standardise(faces)
-        with torch.random.fork_rng():  # a resumed training hides and drops the same
+        features = self.net(standardise(faces))
+        with torch.random.fork_rng():  # a resumed training drops the same features
             torch.manual_seed(hash((torch.initial_seed(), self.global_step, self.global_rank)))
-            is_inner = torch.rand(len(faces), 1, 1, 1).to(faces) < self.inner_share
-            features = self.net(torch.where(is_inner, inner(faces), faces))
             seen = self.head(features)
         loss = self.loss(seen, people)
         with torch.no_grad():
-            self.spread(features.flatten(1))  # notes mean and variance, for use
+            self.spread(features)  # notes mean and variance, for use
             cosines = linear(normalize(seen), normalize(self.loss.weight))
         accuracy = (cosines.argmax(1) == people).float().mean()
         self.log_dict({"loss": loss, "accuracy": accuracy}, prog_bar=True, logger=False)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 HEIGHT, WIDTH = 56, 46
 CHANNELS = (24, 48, 96, 112)
 CELLS = 4 * 3  # of a face, after four strides of 2
-FEATURES = CELLS * CHANNELS[-1]
 
 
 class Residual(nn.Module):
@@ -30,10 +29,14 @@ class Residual(nn.Module):
         return self.relu(self.add(input, self.branch(input)))
 
 
-def face_net(layers: ModuleType) -> nn.Sequential:
-    """A small residual net: faces (N, 1, 56, 46) in, features (N, 112, 4, 3) out.
+def face_net(layers: ModuleType, maps: int) -> nn.Sequential:
+    """A small residual net: faces (N, 1, 56, 46) in, features (N, 12 maps) out.
 
     The features keep where on the face something fired, in cells of 16x16 pixels.
+
+    Args:
+        layers: The namespace of layers.
+        maps: Features of each of the 4x3 cells.
     """
     first, second, third, fourth = CHANNELS
     return nn.Sequential(
@@ -43,26 +46,20 @@ def face_net(layers: ModuleType) -> nn.Sequential:
         *conv_norm_relu(layers, second, third, stride=2),
         Residual(layers, third),
         *conv_norm_relu(layers, third, fourth, stride=2),
+        layers.Conv2d(fourth, maps, 1),
+        layers.Flatten(),
     )
 
 
-def face_head(layers: ModuleType, maps: int, size: int, dropout: float) -> nn.Sequential:
-    """What the loss sees of the features (N, 112, 4, 3) while learning: (N, size).
+def face_head(layers: ModuleType, features: int, size: int, dropout: float) -> nn.Sequential:
+    """What the loss sees of the features (N, features) while learning: (N, size).
 
     It learns to tell apart the people that it sees; what it makes of others is worse than the
     features themselves.
-
-    Args:
-        layers: The namespace of layers.
-        maps: Numbers to which the 112 features of each cell are mixed first.
-        size: Numbers that the loss sees.
-        dropout: Share of the mixed numbers that are dropped.
     """
     return nn.Sequential(
-        layers.Conv2d(CHANNELS[-1], maps, 1),
-        layers.Flatten(),
         layers.Dropout(dropout),
-        layers.Linear(CELLS * maps, size, bias=False),
+        layers.Linear(features, size, bias=False),
         layers.BatchNorm1d(size),
     )
 

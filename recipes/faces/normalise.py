@@ -22,8 +22,6 @@ REACH = 7  # pixels either way
 TO_RESIZE, TO_TURN = 1.0, 0.3  # how much more alike it must become, by factor e and by radian
 AT_ONCE = 500  # faces
 
-INNER_FACE = (0.36, 0.36, 0.56, 0.5)  # half height, half width, centre down and across, as shares
-
 # Of the drawn face: half height, half width and centre down and across, as shares of the picture,
 # and how much darker each is.
 FEATURES = (
@@ -127,20 +125,14 @@ def middle() -> Tensor:
     return torch.exp(-(((down - 0.56) / 0.5) ** 2) - ((across - 0.5) / 0.5) ** 2)
 
 
-def oval(half_height: float, half_width: float, down: float, across: float) -> Tensor:
-    """Returns (56, 46) that is 1 within an oval and 0 without, with a soft edge."""
-    y, x = places()
-    radius = torch.hypot((y - down) / half_height, (x - across) / half_width)
-    return torch.sigmoid(12 * (1 - radius))
-
-
-def inner(faces: Tensor) -> Tensor:
-    """Returns faces (N, 1, 56, 46), standardised, without hair, ears and background."""
-    return faces * oval(*INNER_FACE).to(faces)
-
-
 def drawn_face() -> Tensor:
     """Returns the face (1, 1, 56, 46) on which all others are laid: an oval with its features."""
+    down, across = places()
+
+    def oval(half_height: float, half_width: float, y: float, x: float) -> Tensor:
+        radius = torch.hypot((down - y) / half_height, (across - x) / half_width)
+        return torch.sigmoid(12 * (1 - radius))
+
     face = oval(0.4, 0.38, 0.55, 0.5)
     for *place, darker in FEATURES:
         face = face - darker * oval(*place)

@@ -65,9 +65,10 @@ def test_the_net_is_small_and_its_embeddings_have_unit_length():
     assert sum(weight.numel() for weight in module.parameters()) < 500_000
     faces = torch.rand(3, 1, 56, 46)
     embeddings = module(faces)
-    assert embeddings.shape == (3, 1344)
+    assert embeddings.shape == (3, 384)
     torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(3))
     torch.testing.assert_close(module(faces.flip(3)), embeddings)
+    assert FaceRecogniser(40, maps=1).eval()(faces).shape == (3, 12)
 
 
 def test_a_face_is_looked_at_from_eighteen_sides():

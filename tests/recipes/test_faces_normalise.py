@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from recipes.faces.geometry import shown, turn
-from recipes.faces.normalise import REACH, align, drawn_face, inner, likeness, standardise
+from recipes.faces.normalise import REACH, align, drawn_face, likeness, standardise
 from recipes.faces.reading import embedded
 
 
@@ -62,13 +62,6 @@ def test_the_likeness_is_largest_where_the_face_was_moved_to(down, right):
     assert alike.shape == (1, 2 * REACH + 1, 2 * REACH + 1) and alike.abs().max() <= 1
     best = divmod(int(alike.argmax()), 2 * REACH + 1)
     assert best == (down + REACH, right + REACH)
-
-
-def test_the_inner_face_has_neither_hair_nor_background():
-    kept = inner(torch.ones(2, 1, 56, 46))
-    assert (kept[..., 22:40, 16:30] > 0.95).all()
-    for edge in (kept[..., :6, :], kept[..., :3], kept[..., -3:]):
-        assert (edge < 0.15).all()
 
 
 def test_the_drawn_face_stays_where_it_is():
