@@ -9,13 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.checks import conduct, gradients, memory, returned, transforms, usage
+from manualnn.checks import conduct, extremes, gradients, memory, returned, transforms, usage
 from manualnn.checks.gradients import along_directions
 from manualnn.checks.registry import CHECKS, Check
 from manualnn.checks.report import Finding, Report
 from manualnn.checks.subject import Subject, mapped, tensors_in
 
-FILES_OF_CHECKS = (gradients, memory, usage, conduct, returned, transforms)  # imported: registered
+FILES_OF_CHECKS = (
+    gradients,
+    extremes,
+    memory,
+    usage,
+    conduct,
+    returned,
+    transforms,
+)  # imported: registered
 BESIDE = 1e-3  # where it has to work as well
 NARROW = (torch.float32, torch.float16, torch.bfloat16)
 

@@ -131,6 +131,27 @@ def test_kinks_are_moved_away_from_and_said():
     assert report.ok and "12 elements of input lie at kinks" in str(report)
 
 
+class LogSumExp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.logsumexp(1)
+
+    @staticmethod
+    def backward(ctx, delta):
+        (x,) = ctx.saved_tensors
+        return delta.unsqueeze(1) * x.exp() / x.exp().sum(1, keepdim=True)
+
+
+def test_what_overflows_is_found_at_large_inputs():
+    report = check_function(LogSumExp.apply, torch.randn(3, 4), only=["extreme-inputs"])
+    (finding,) = report.findings
+    assert not report.ok and finding.diagnosis.cause == "nonfinite"
+    assert "a thousand times as large" in finding.text
+    for right in (nn.LogSoftmax(1), nn.GELU(), nn.LPPool1d(2, 2), nn.LayerNorm(4)):
+        assert check_module(right, torch.randn(3, 4), only=["extreme-inputs"]).passed
+
+
 def test_the_command_line(capsys):
     name = "tests.checks.test_doctor"
     assert main([f"{name}:healthy_linear", "--only", "first-order"]) == 0
