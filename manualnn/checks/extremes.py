@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from manualnn.checks.gradients import random_like
+from manualnn.checks.comparison import random_like
 from manualnn.checks.registry import NotRun, check, wrong
 from manualnn.checks.report import Finding
 from manualnn.checks.subject import Subject

@@ -8,8 +8,8 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from manualnn.checks.comparison import compare
 from manualnn.checks.doctor import prepared
-from manualnn.checks.gradients import compare
 
 
 def heat_maps(function: Any, *inputs: Any, variable: str | None = None) -> Figure:

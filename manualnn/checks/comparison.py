@@ -1,0 +1,145 @@
+"""What a backward pass returns beside what the derivative is: the numbers of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from manualnn.checks.derivative import Jacobian, jacobian
+from manualnn.checks.subject import Subject
+
+TOLERANCE = 1e-8  # of the largest entry, in float64
+MOVED = 0.1  # how far a point is moved from a kink, of its size or 1
+TRIES = 5
+ELEMENTS = 2_000  # of the variables, beyond which directions are compared instead
+SECONDS = 2.0  # likewise, of the time that all elements would take
+CALLS = 7  # for each element
+
+
+@dataclass
+class Comparison:
+    """The outputs' cotangents, and both gradients of one variable."""
+
+    name: str
+    jacobian: Jacobian
+    truth: Tensor
+    returned: Tensor
+
+    @property
+    def off(self) -> Tensor:
+        """How far off each element is, where there is a derivative; as a share of the largest."""
+        smooth = self.jacobian.smooth.view(self.truth.shape)
+        off = (self.returned - self.truth).abs()
+        return torch.where(smooth, off, torch.zeros_like(off))
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether it is farther off than rounding explains."""
+        scale = self.truth.abs().max().item() if self.truth.numel() else 0.0
+        error = self.jacobian.error.max().item() if self.truth.numel() else 0.0
+        allowed = TOLERANCE * max(scale, 1e-3) + 100 * error
+        return bool((~(self.off <= allowed)).any())
+
+
+def random_like(outputs: Sequence[Tensor], seed: int = 1) -> list[Tensor]:
+    """Random directions, the same each time."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(y.shape, generator=generator, dtype=torch.float64).to(y) for y in outputs]
+
+
+def compare(subject: Subject) -> dict[str, Comparison]:
+    """Compares the gradients of all variables for random cotangents."""
+    cotangents = random_like(subject())
+    returned = subject.returned(cotangents)
+    flat = torch.cat([v.flatten() for v in cotangents])
+    found = {}
+    for name, variable in subject.variables.items():
+        truth = jacobian(subject, variable)
+        gradient = returned[name]
+        found[name] = Comparison(
+            name,
+            truth,
+            truth.product(flat, variable.shape),
+            torch.zeros_like(variable) if gradient is None else gradient.detach().to_dense(),
+        )
+    return found
+
+
+def is_large(subject: Subject) -> bool:
+    """Whether moving every element would take too long, or leave too few digits."""
+    if not subject.is_double:
+        return True
+    if "seconds" not in subject.notes:
+        subject.notes["seconds"] = CALLS * subject.elements * subject.seconds()
+    return subject.elements > ELEMENTS or subject.notes["seconds"] > SECONDS
+
+
+@contextmanager
+def away_from_kinks(subject: Subject) -> Iterator[str]:
+    """Moves what lies at kinks a little, for a while; says what.
+
+    What was compared is noted, and where.
+    """
+    before = subject.values()
+    if "compared" not in subject.notes:
+        subject.notes["compared"] = compare(subject)
+    if "moved" not in subject.notes:
+        subject.notes["moved"] = _moved(subject), subject.values()
+    text, values = subject.notes["moved"]
+    subject.set(values)
+    try:
+        yield text
+    finally:
+        subject.set(before)
+
+
+def _moved(subject: Subject) -> str:
+    moved: dict[str, int] = {}
+    for _ in range(TRIES):
+        kinks = {name: ~c.jacobian.smooth for name, c in subject.notes["compared"].items()}
+        if not any(mask.any() for mask in kinks.values()):
+            break
+        for name, mask in kinks.items():
+            if mask.any():
+                moved[name] = max(moved.get(name, 0), int(mask.sum()))
+                _move(subject.variables[name], mask)
+        subject.notes["compared"] = compare(subject)
+    return " and ".join(f"{count} elements of {name}" for name, count in moved.items())
+
+
+@torch.no_grad()
+def _move(variable: Tensor, mask: Tensor) -> None:
+    generator = torch.Generator().manual_seed(2)
+    random = torch.randn(variable.shape, generator=generator, dtype=torch.float64).to(variable)
+    variable += MOVED * variable.abs().clamp(min=1) * random * mask.view(variable.shape)
+
+
+def slope(
+    function: Callable[[], Tensor], variable: Tensor, direction: Tensor, steps: Sequence[float]
+) -> tuple[float, float]:
+    """How a number changes along a direction of a variable, and how far off that may be."""
+    before = variable.detach().clone()
+    epsilon = torch.finfo(variable.dtype).eps
+
+    def quotient(h: float) -> float:
+        values = []
+        for step in (h, -h):
+            with torch.no_grad():
+                variable.copy_(before + step * direction)
+            values.append(float(function().detach()))
+        with torch.no_grad():
+            variable.copy_(before)
+        return (values[0] - values[1]) / (2 * h)
+
+    best, here = (0.0, float("inf")), abs(float(function().detach()))
+    for h in steps:
+        one, two, four = quotient(h), quotient(2 * h), quotient(4 * h)
+        near, far = (4 * one - two) / 3, (4 * two - four) / 3
+        error = abs(near - far) / 15 + epsilon / h * max(here, h * abs(near))
+        if error < best[1]:
+            best = near, error
+    return best
