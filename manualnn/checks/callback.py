@@ -15,8 +15,7 @@ class GradientCheck(Callback):
     """Checks the gradients of all layers every n steps, and stops where one is wrong.
 
     A check costs, on a few rows of the batch, one forward pass of the model, and of each layer one
-    backward pass and about 150 forward passes for every tensor that it differentiates by: with 4
-    rows of 64, every 1,000 steps, about one percent.
+    backward pass and 75 forward passes, in float64, for every tensor that it differentiates by.
 
     Args:
         every_n_steps: How often.

@@ -22,7 +22,7 @@ CALLS = 7  # for each element
 
 @dataclass
 class Comparison:
-    """The outputs' cotangents, and both gradients of one variable."""
+    """Both gradients of one variable, for the same random cotangents."""
 
     name: str
     jacobian: Jacobian
@@ -31,7 +31,7 @@ class Comparison:
 
     @property
     def off(self) -> Tensor:
-        """How far off each element is, where there is a derivative; as a share of the largest."""
+        """How far off each element is, where there is a derivative."""
         smooth = self.jacobian.smooth.view(self.truth.shape)
         off = (self.returned - self.truth).abs()
         return torch.where(smooth, off, torch.zeros_like(off))

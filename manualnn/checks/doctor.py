@@ -15,15 +15,8 @@ from manualnn.checks.registry import CHECKS, Check
 from manualnn.checks.report import Finding, Report
 from manualnn.checks.subject import Subject, mapped, tensors_in
 
-FILES_OF_CHECKS = (
-    gradients,
-    extremes,
-    memory,
-    usage,
-    conduct,
-    returned,
-    transforms,
-)  # imported: registered
+# Imported, they are registered.
+FILES_OF_CHECKS = (gradients, extremes, memory, usage, conduct, returned, transforms)
 BESIDE = 1e-3  # where it has to work as well
 NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
@@ -194,17 +187,18 @@ def _obstacle(subject: Subject) -> Finding | None:
     """Why there is nothing to examine, if so."""
     if any(tensor.is_meta for tensor in subject.variables.values()):
         return Finding("forward", "wrong", "it is on the meta device: there are no numbers in it")
+    at = subject.values()
     try:
         outputs = subject()
-        at = subject.values()
         for step in (BESIDE, -BESIDE):
             subject.set({name: values + step for name, values in at.items()})
             subject()
-        subject.set(at)
     except Exception as error:
         first = (str(error).splitlines() or [""])[0]
         text = f"the forward pass raises {type(error).__name__}: {first}"
         return Finding("forward", "wrong", text)
+    finally:
+        subject.set(at)
     if not outputs:
         return Finding("forward", "wrong", "it returns no floating tensor")
     if not any(output.requires_grad for output in outputs):

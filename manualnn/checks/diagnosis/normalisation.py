@@ -1,7 +1,11 @@
 """Gradients of a normalisation, y = gamma (x - mu) invstd + beta, taken apart into their terms.
 
-dL/dx = invstd (d - mean(d) - xhat mean(d xhat)),   d = gamma dL/dy
-whole   the mean's    the variance's term              (Eq. 65, corrected)
+Eq. 65, corrected, with d = gamma dL/dy:
+
+    dL/dx = invstd d  -  invstd mean(d)  -  invstd xhat mean(d xhat)
+            whole        the mean's         the variance's term
+
+It has three terms; each is looked for by itself.
 """
 
 from __future__ import annotations

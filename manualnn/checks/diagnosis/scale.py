@@ -214,8 +214,7 @@ def _formulas(chart: Chart) -> list[tuple[str, Tensor]]:
     for name, tensor in chart.tensors.items():
         if name != chart.name or chart.is_elementwise:
             found += [(name + how, each) for how, each in _broadcast(tensor, chart.shape)]
-    by_name = dict(chart.tensors)
-    for name, tensor in by_name.items():
+    for name, tensor in chart.tensors.items():
         if tensor.is_floating_point() and tensor.ndim > 1:
             for axes in _proper_axes(tensor.ndim):
                 deviation = tensor.std(axes, unbiased=False)
