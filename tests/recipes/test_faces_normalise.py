@@ -51,6 +51,10 @@ def test_turning_shows_what_was_asked():
     face[..., 8, 23] = 1.0  # above the centre
     row, column = divmod(int(moved(face, degrees=90).argmax()), 46)
     assert (row, column) == pytest.approx((28, 3), abs=1.5)
+    aside = torch.zeros(1, 1, 56, 46)
+    aside[..., 8, 30] = 1.0  # above, and to the right: a turn is no mirror image
+    row, column = divmod(int(moved(aside, degrees=90).argmax()), 46)
+    assert (row, column) == pytest.approx((20, 3), abs=1.5)
     row, column = divmod(int(moved(face, size=2.0).argmax()), 46)
     assert (row, column) == pytest.approx((18, 23), abs=1.5)
 
