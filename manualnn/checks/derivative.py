@@ -8,7 +8,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from manualnn.checks.subject import Subject
+from manualnn.checks.subject import Subject, as_real
 
 Place = tuple[int, ...]
 
@@ -19,12 +19,12 @@ JUMP = 1e-4  # of a slope, at a kink
 
 @dataclass(frozen=True)
 class Jacobian:
-    """The derivative of all outputs by one variable.
+    """The derivative of all outputs by one variable; complex numbers are two real ones each.
 
     Attributes:
-        rows: (variable.numel(), outputs.numel()), outputs one after the other.
-        error: (variable.numel()), how far off it may be.
-        smooth: (variable.numel()), false where there is a kink: no derivative.
+        rows: (numbers of the variable, numbers of the outputs), outputs one after the other.
+        error: (numbers of the variable), how far off it may be.
+        smooth: (numbers of the variable), false where there is a kink: no derivative.
     """
 
     rows: Tensor
@@ -46,10 +46,10 @@ def jacobian(subject: Subject, variable: Tensor) -> Jacobian:
     R(h) and R(2h) have to agree; where they do not, a smaller step stays clear of a kink nearby,
     or there is no derivative.
     """
-    places = product(*map(range, variable.shape))
-    found = [_of_element(subject, variable.detach(), place) for place in places]
-    outputs = sum(y.numel() for y in subject())
-    rows = torch.stack([row for row, *_ in found]) if found else variable.new_zeros(0, outputs)
+    values = as_real(variable.detach())
+    found = [_of_element(subject, values, place) for place in product(*map(range, values.shape))]
+    outputs = len(_values(subject))
+    rows = torch.stack([row for row, *_ in found]) if found else values.new_zeros(0, outputs)
     return Jacobian(
         rows,
         torch.tensor([error for _, error, _ in found], dtype=torch.float64),
@@ -100,4 +100,4 @@ def _largest(values: Tensor) -> float:
 
 
 def _values(subject: Subject) -> Tensor:
-    return torch.cat([y.detach().flatten() for y in subject()])
+    return torch.cat([as_real(y.detach()).flatten() for y in subject()])

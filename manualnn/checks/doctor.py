@@ -6,19 +6,26 @@ import copy
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from manualnn.checks import conduct, extremes, gradients, memory, returned, transforms, usage
+from manualnn.checks import (
+    conduct,
+    extremes,
+    gradients,
+    memory,
+    precision,
+    returned,
+    transforms,
+    usage,
+)
 from manualnn.checks.gradients import along_directions
 from manualnn.checks.registry import CHECKS, Check
 from manualnn.checks.report import Finding, Report
-from manualnn.checks.subject import Subject, mapped, tensors_in
+from manualnn.checks.subject import WIDE, Subject, converted, is_floating, mapped, tensors_in
 
 # Imported, they are registered.
-FILES_OF_CHECKS = (gradients, extremes, memory, usage, conduct, returned, transforms)
+FILES_OF_CHECKS = gradients, extremes, precision, memory, usage, conduct, returned, transforms
 BESIDE = 1e-3  # where it has to work as well
-NARROW = (torch.float32, torch.float16, torch.bfloat16)
 
 
 def check_module(
@@ -141,15 +148,13 @@ def prepared(
         subject = Subject(_copied(function), given)
         obstacle = _obstacle(subject)
         if not obstacle:
-            wide = Subject(_copied(function, torch.float64), _in_double(given))
-            is_better = _is_narrow(subject) and not _obstacle(wide) and wide.is_double
-            return wide if is_better else subject, None
+            return _in_double(subject), None
     return subject, obstacle
 
 
 def _differentiated(inputs: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     yield inputs
-    floating = [t for _, t in tensors_in(inputs) if t.is_floating_point()]
+    floating = [t for _, t in tensors_in(inputs) if is_floating(t)]
     if not any(t.requires_grad for t in floating):
         for count in range(len(floating) - 1, 0, -1):
             chosen = {id(t) for t in floating[:count]}
@@ -160,27 +165,21 @@ def _differentiated(inputs: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
             yield mapped(marked, inputs)
 
 
-def _copied(function: Callable[..., Any], dtype: torch.dtype | None = None) -> Callable[..., Any]:
-    if not isinstance(function, nn.Module):
-        return function
+def _copied(function: Callable[..., Any]) -> Callable[..., Any]:
     try:
-        copied = copy.deepcopy(function)
-    except (RuntimeError, TypeError):  # a tensor of a graph among its attributes
+        return copy.deepcopy(function)
+    except Exception:  # a tensor of a graph among its attributes
         return function
-    return copied.to(dtype) if dtype else copied
 
 
-def _is_narrow(subject: Subject) -> bool:
-    return any(variable.dtype in NARROW for variable in subject.variables.values())
-
-
-def _in_double(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    def double(_: str, tensor: Tensor) -> Tensor:
-        made = tensor.detach().double() if tensor.dtype in NARROW else tensor
-        return made.requires_grad_(tensor.requires_grad) if made is not tensor else tensor
-
-    made: tuple[Any, ...] = mapped(double, inputs)
-    return made
+def _in_double(subject: Subject) -> Subject:
+    if not any(variable.dtype in WIDE for variable in subject.variables.values()):
+        return subject
+    try:
+        wide = converted(subject, WIDE)
+    except Exception:
+        return subject
+    return wide if not _obstacle(wide) and wide.is_double else subject
 
 
 def _obstacle(subject: Subject) -> Finding | None:

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from manualnn.checks.comparison import random_like
 from manualnn.checks.registry import NotRun, check, wrong
 from manualnn.checks.report import Finding
-from manualnn.checks.subject import Subject
+from manualnn.checks.subject import Subject, random_like
 
 EXTREMES = {"all zeros": 0.0, "a thousand times as large": 1000.0}
 BESIDE, STEEP = 1e-3, 1e6

@@ -12,14 +12,13 @@ from manualnn.checks.comparison import (
     away_from_kinks,
     compare,
     is_large,
-    random_like,
     slope,
 )
 from manualnn.checks.diagnosis import Chart, diagnose
 from manualnn.checks.graph import graph_nodes
 from manualnn.checks.registry import NotRun, advice, check, unsupported
 from manualnn.checks.report import Diagnosis, Finding
-from manualnn.checks.subject import Subject, is_floating
+from manualnn.checks.subject import Subject, as_real, inner, is_floating, random_like
 
 SECOND_ORDER_TOLERANCE = 1e-6
 ENTRIES = 2_000_000  # of a matrix that is computed whole
@@ -67,24 +66,18 @@ def along_directions(subject: Subject) -> Iterator[Finding]:
         return
 
     def total() -> Tensor:
-        pairs = zip(subject(), cotangents, strict=True)
-        return torch.stack([(y.double() * v.double()).sum() for y, v in pairs]).sum()
+        return torch.stack(list(map(inner, subject(), cotangents))).sum()
 
     steps = STEPS_OF_DOUBLE if subject.is_double else STEPS_OF_SINGLE
     tolerance = SECOND_ORDER_TOLERANCE if subject.is_double else TOLERANCE_OF_SINGLE
     for name, variable in subject.variables.items():
         gradient = returned[name]
+        dense = torch.zeros_like(variable) if gradient is None else gradient.to_dense()
         for seed in range(DIRECTIONS):
             direction = random_like([variable], seed)[0]
             truth, uncertain = slope(total, variable, direction, steps)
-            found = (
-                0.0 if gradient is None else float((gradient * direction).to_dense().double().sum())
-            )
-            size = (
-                0.0
-                if gradient is None
-                else float((gradient * direction).to_dense().double().norm())
-            )
+            found = float(inner(dense, direction))
+            size = float((as_real(dense) * as_real(direction)).double().norm())
             if not abs(found - truth) <= tolerance * max(abs(truth), size) + 100 * uncertain + 1e-9:
                 yield Finding(
                     "",
@@ -114,7 +107,7 @@ def _not_finite(subject: Subject, found: dict[str, Comparison]) -> Iterator[Find
         bad &= comparison.truth.isfinite()
         if bad.any():
             values = comparison.returned[bad].unique()[:2].tolist()
-            at = subject.variables[name].detach()[bad].abs()
+            at = as_real(subject.variables[name].detach())[bad].abs()
             yield Finding(
                 "",
                 "wrong",
@@ -152,20 +145,13 @@ def _at_ties(subject: Subject, found: dict[str, Comparison]) -> Iterator[Finding
 
 
 def _slope(subject: Subject, name: str, mask: Tensor, cotangents: list[Tensor], h: float) -> float:
-    variable = subject.variables[name]
-    before = variable.detach().clone()
-
-    def total() -> float:
-        return sum(
-            float((y.double() * v).sum()) for y, v in zip(subject(), cotangents, strict=True)
-        )
-
-    with torch.no_grad():
-        here = total()
-        variable += h * mask
-        there = total()
-        variable.copy_(before)
-    return (there - here) / h
+    values = as_real(subject.variables[name].detach())
+    before = values.clone()
+    here = sum(map(inner, subject(), cotangents))
+    values += h * mask
+    there = sum(map(inner, subject(), cotangents))
+    values.copy_(before)
+    return float(there - here) / h
 
 
 def _wrong(subject: Subject, found: dict[str, Comparison], name: str) -> Finding:
@@ -184,14 +170,14 @@ def _wrong(subject: Subject, found: dict[str, Comparison], name: str) -> Finding
 
 def _diagnosed(subject: Subject, found: dict[str, Comparison], name: str) -> Diagnosis | None:
     output = subject()[0].detach()
-    comparison = found[name]
+    numbers, comparison = as_real(output), found[name]
     columns = []
-    for number in range(output.numel()):
-        basis = torch.zeros(output.numel(), dtype=output.dtype)
-        basis[number] = 1
-        gradient = subject.returned([basis.view(output.shape)])[name]
+    for number in range(numbers.numel()):
+        cotangent = torch.zeros_like(output, memory_format=torch.contiguous_format)
+        as_real(cotangent).view(-1)[number] = 1
+        gradient = subject.returned([cotangent])[name]
         columns.append(
-            torch.zeros_like(comparison.truth) if gradient is None else gradient.to_dense()
+            torch.zeros_like(comparison.truth) if gradient is None else as_real(gradient.to_dense())
         )
     returned = torch.stack([column.detach().flatten() for column in columns], 1)
     chart = Chart(
@@ -200,11 +186,11 @@ def _diagnosed(subject: Subject, found: dict[str, Comparison], name: str) -> Dia
         comparison.jacobian.rows,
         returned,
         comparison.truth.shape,
-        output,
+        numbers,
         {other: each.jacobian.rows for other, each in found.items()},
         tensors_at_hand(subject),
     )
-    flat = random_like([output])[0].flatten()
+    flat = as_real(random_like([output])[0]).flatten()
     linear = (returned @ flat).view(comparison.truth.shape)
     is_linear = (linear - comparison.returned).abs().max() <= 1e-8 * comparison.returned.abs().max()
     if is_linear:
@@ -254,7 +240,7 @@ def tensors_at_hand(subject: Subject) -> dict[str, Tensor]:
             is_table = table.ndim == 1 and is_floating(table) and index.dtype == torch.int64
             if is_table and index.min() >= 0 and index.max() < len(table):
                 add(f"{name}[{index_name}]", table[index])
-    return {name: tensor.double() for name, tensor in found.items()}
+    return {name: as_real(tensor).double() for name, tensor in found.items()}
 
 
 def _where(comparison: Comparison) -> str:
@@ -302,7 +288,7 @@ def _second_order(subject: Subject) -> Iterator[Finding]:
 
     def total(create_graph: bool = False) -> Tensor:
         gradients = subject.returned(leaves, create_graph)
-        parts = [(g * weights[n]).sum() for n, g in gradients.items() if g is not None]
+        parts = [inner(g, weights[n]) for n, g in gradients.items() if g is not None]
         return torch.stack(parts).sum() if parts else torch.zeros(())
 
     by = {**subject.variables, **{f"cotangent {k + 1}": v for k, v in enumerate(leaves)}}
@@ -318,7 +304,7 @@ def _second_order(subject: Subject) -> Iterator[Finding]:
     for (name, variable), gradient in zip(by.items(), second, strict=True):
         direction = random_like([variable])[0]
         truth, uncertain = slope(total, variable, direction, STEPS_OF_DOUBLE)
-        returned = 0.0 if gradient is None else float((gradient * direction).sum())
+        returned = 0.0 if gradient is None else float(inner(gradient, direction))
         allowed = SECOND_ORDER_TOLERANCE * max(abs(truth), 1e-3) + 100 * uncertain
         if not abs(returned - truth) <= allowed:
             yield Finding(

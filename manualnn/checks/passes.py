@@ -13,7 +13,15 @@ from torch import Tensor
 
 from manualnn.checks.graph import graph_nodes
 from manualnn.checks.registry import NotRun
-from manualnn.checks.subject import SEED, Subject, argument_names, is_floating, mapped, tensors_in
+from manualnn.checks.subject import (
+    SEED,
+    Subject,
+    argument_names,
+    is_floating,
+    mapped,
+    random_like,
+    tensors_in,
+)
 
 Tensors = dict[str, Tensor]
 Arrange = Callable[[Tensor], Tensor]
@@ -200,7 +208,7 @@ def both_passes(
     with forward(subject, arrange) as passed:
         if not (passed.outputs and passed.variables):
             raise NothingToDifferentiate("no output depends on a variable")
-        values, cotangents = copies(passed.values), random_like(passed.outputs)
+        values, cotangents = copies(passed.values), random_tensors_like(passed.outputs)
         handed = {name: cotangent(t) for name, t in cotangents.items()}
         gradients = passed.gradients(handed)
         return Result(copies(passed.given), values, cotangents, handed, gradients)
@@ -234,13 +242,9 @@ def named_tensors(subject: Subject, inputs: tuple[Any, ...]) -> Tensors:
     return {n: t for value, name in pairs for n, t in tensors_in(value, name)}
 
 
-def random_like(outputs: Mapping[str, Tensor]) -> Tensors:
-    """Returns random, contiguous tensors, the same each time."""
-    generator = torch.Generator().manual_seed(1)
-    return {
-        name: torch.randn(t.shape, generator=generator, dtype=t.dtype).to(t.device)
-        for name, t in outputs.items()
-    }
+def random_tensors_like(outputs: Mapping[str, Tensor]) -> Tensors:
+    """Returns random, contiguous tensors of these names, the same each time."""
+    return dict(zip(outputs, random_like(list(outputs.values())), strict=True))
 
 
 def copies(tensors: Mapping[str, Tensor]) -> Tensors:

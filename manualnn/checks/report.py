@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Level = Literal["wrong", "unsupported", "advice", "not run"]
+LEVELS = get_args(Level)
 
 
 class GradientError(AssertionError):
@@ -21,13 +22,13 @@ class Diagnosis:
         cause: A word for it, such as ``wrong-sign``.
         evidence: What was seen: numbers.
         guess: What that may come from; "" for nothing.
-        error_left: The relative error that is left once this is corrected.
+        error_left: The relative error that is left once this is corrected, where it was.
     """
 
     cause: str
     evidence: str
     guess: str = ""
-    error_left: float = 0.0
+    error_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,8 @@ class Finding:
         yield f"{self.level.upper()} ({self.check}): {self.text}"
         if self.diagnosis:
             evidence, guess = self.diagnosis.evidence, self.diagnosis.guess
-            yield f"  {evidence} (left: {self.diagnosis.error_left:.0e})"
+            left = self.diagnosis.error_left
+            yield f"  {evidence}" + ("" if left is None else f" (left: {left:.0e})")
             if guess:
                 yield f"  {guess}"
 
@@ -90,7 +92,12 @@ class Report:
         wrong = sum(finding.level == "wrong" for finding in self.findings)
         verdict = f"{wrong} wrong" if wrong else "right"
         lines = [f"{self.name}: {verdict}"]
-        lines += [f"  {line}" for finding in self.findings for line in finding.lines()]
+        found = sorted(self.findings, key=lambda finding: LEVELS.index(finding.level))
+        lines += [f"  {line}" for f in found if f.level != "not run" for line in f.lines()]
+        reasons = {finding.text: finding for finding in found if finding.level == "not run"}
+        for reason in reasons:
+            names = ", ".join(f.check for f in found if f.text == reason)
+            lines.append(f"  NOT RUN ({names}): {reason}")
         if self.passed:
             lines.append(f"  passed: {', '.join(self.passed)}")
         return "\n".join(lines)

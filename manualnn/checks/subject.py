@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import time
 import warnings
@@ -13,6 +14,10 @@ import torch
 from torch import Tensor, nn
 
 SEED = 0
+WIDE = {
+    **dict.fromkeys((torch.float32, torch.float16, torch.bfloat16), torch.float64),
+    **dict.fromkeys((torch.complex64, torch.complex32), torch.complex128),
+}
 
 
 class Subject:
@@ -89,13 +94,13 @@ class Subject:
             variable.copy_(values[name])
 
     def seconds(self) -> float:
-        """How long a call takes, the best of three."""
+        """How long a call takes, the best of three, whatever else the machine is doing."""
         times = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.thread_time()
             with torch.no_grad():
                 self()
-            times.append(time.perf_counter() - start)
+            times.append(time.thread_time() - start)
         return min(times)
 
     def changes_parameters(self) -> bool:
@@ -152,6 +157,23 @@ class Subject:
         return dict(zip(self.variables, found, strict=True))
 
 
+def converted(subject: Subject, dtypes: Mapping[torch.dtype, torch.dtype]) -> Subject:
+    """Returns a copy whose tensors have other dtypes.
+
+    Raises:
+        Exception: What copying the module raises.
+    """
+
+    def cast(tensor: Tensor) -> Tensor:
+        return tensor.to(dtypes.get(tensor.dtype, tensor.dtype))
+
+    function = copy.deepcopy(subject.function)
+    if isinstance(function, nn.Module):
+        function._apply(cast)
+    inputs = mapped(lambda _, t: cast(t.detach()).requires_grad_(t.requires_grad), subject.inputs)
+    return Subject(function, inputs)
+
+
 def mapped(function: Callable[[str, Tensor], Any], value: Any, name: str = "") -> Any:
     """Replaces the tensors in tuples, lists and dicts."""
     if isinstance(value, Tensor):
@@ -174,6 +196,26 @@ def tensors_in(value: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
 def is_floating(tensor: Tensor) -> bool:
     """Whether it can have a gradient."""
     return tensor.is_floating_point() or tensor.is_complex()
+
+
+def as_real(tensor: Tensor) -> Tensor:
+    """Returns complex numbers with their two parts along a last axis, in the same memory."""
+    return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def inner(one: Tensor, other: Tensor) -> Tensor:
+    """Returns the real inner product, in float64."""
+    return (as_real(one.to_dense()).double() * as_real(other).double()).sum()
+
+
+def random_like(tensors: Sequence[Tensor], seed: int = 1) -> list[Tensor]:
+    """Returns random, contiguous tensors, the same each time."""
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(t.shape, generator=generator, dtype=_wide(t)).to(t) for t in tensors]
+
+
+def _wide(tensor: Tensor) -> torch.dtype:
+    return torch.complex128 if tensor.is_complex() else torch.float64
 
 
 def argument_names(function: Callable[..., Any], count: int) -> list[str]:

@@ -26,12 +26,12 @@ from manualnn.checks.passes import (
     first_line,
     forward,
     is_random,
-    random_like,
+    random_tensors_like,
     unless_it_raises,
 )
 from manualnn.checks.registry import NotRun, check, costly_check, unsupported, wrong
 from manualnn.checks.report import Finding
-from manualnn.checks.subject import Subject, is_floating, mapped, tensors_in
+from manualnn.checks.subject import Subject, converted, is_floating, mapped, tensors_in
 
 ROUGH = 1 / 4  # of the largest gradient, by which one may be off in bfloat16
 
@@ -97,7 +97,7 @@ def forward_mode(subject: Subject) -> Iterator[Finding]:
         raise NotRun("the forward pass changes the parameters: it is no function of them")
     right = baseline(subject)
     function, point = _of_variables(subject), copies(subject.variables)
-    tangents = random_like(point)
+    tangents = random_tensors_like(point)
     try:
         with subject.unchanged():
             pushed = torch.func.jvp(function, (point,), (tangents,))[1]
@@ -164,7 +164,8 @@ def _copied(
 def autocast(subject: Subject) -> Iterator[Finding]:
     """Under torch.autocast, in bfloat16, gradients are finite and near those in float32."""
     baseline(subject)
-    single = _in_float32(subject)
+    with unless_it_raises("copy.deepcopy"):
+        single = converted(subject, {torch.float64: torch.float32})
     right = both_passes(single)
     device = next(iter(single.variables.values())).device.type
 
@@ -180,16 +181,6 @@ def autocast(subject: Subject) -> Iterator[Finding]:
         yield unsupported(f"autocast: {error}")
     else:
         yield from _far_off(single, found, right.gradients)
-
-
-def _in_float32(subject: Subject) -> Subject:
-    def single(_: str, tensor: Tensor) -> Tensor:
-        made = tensor.detach().float() if tensor.is_floating_point() else tensor.detach()
-        return made.requires_grad_(tensor.requires_grad)
-
-    with unless_it_raises("copy.deepcopy"):
-        function = copy.deepcopy(subject.module).float() if subject.module else subject.function
-    return Subject(function, mapped(single, subject.inputs))
 
 
 def _far_off(subject: Subject, found: Tensors, expected: Tensors) -> Iterator[Finding]:

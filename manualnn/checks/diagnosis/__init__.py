@@ -36,12 +36,21 @@ HYPOTHESES = (
     places.shifted_cotangent,
 )
 
-__all__ = ["HYPOTHESES", "Chart", "diagnose"]
+OF_COMPLEX = (
+    scale.precision,
+    places.nothing_returned,
+    scale.wrong_sign,
+    scale.not_conjugated,
+    scale.constant_factor,
+    scale.wrong_order,
+)
+
+__all__ = ["HYPOTHESES", "OF_COMPLEX", "Chart", "diagnose"]
 
 
 def diagnose(chart: Chart) -> Diagnosis | None:
     """Returns the first cause that explains what was returned, or None."""
-    for hypothesis in HYPOTHESES:
+    for hypothesis in OF_COMPLEX if chart.is_complex else HYPOTHESES:
         for guess in hypothesis(chart):
             if guess.error < TOLERANCE:
                 return Diagnosis(guess.cause, guess.evidence, guess.meaning, guess.error)

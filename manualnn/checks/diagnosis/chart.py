@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from manualnn.checks.subject import Subject
+from manualnn.checks.subject import Subject, as_real
 
 TOLERANCE = 1e-6  # relative
 
@@ -18,7 +18,8 @@ class Chart:
     """One variable's derivative: what it is, and what the backward pass makes of it.
 
     Both maps are matrices (variable.numel(), outputs.numel()): column o is the gradient for a
-    cotangent that is 1 at output o and 0 elsewhere.
+    cotangent that is 1 at output o and 0 elsewhere. Complex numbers are two real ones, along a
+    last axis.
 
     Attributes:
         subject: What is examined.
@@ -44,7 +45,12 @@ class Chart:
     @property
     def variable(self) -> Tensor:
         """Its values."""
-        return self.subject.variables[self.name].detach()
+        return as_real(self.subject.variables[self.name].detach())
+
+    @property
+    def is_complex(self) -> bool:
+        """Whether there are complex numbers in it."""
+        return self.subject.variables[self.name].is_complex() or self.subject()[0].is_complex()
 
     @property
     def is_parameter(self) -> bool:

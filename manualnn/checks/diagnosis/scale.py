@@ -37,6 +37,22 @@ def wrong_sign(chart: Chart) -> Guesses:
     )
 
 
+def not_conjugated(chart: Chart) -> Guesses:
+    """Of complex numbers: f' v, where it is conj(f') v."""
+    if len(chart.shape) == 0 or not chart.shape[-1] == chart.output.shape[-1] == 2:
+        return
+    sign = torch.tensor([1.0, -1.0], dtype=chart.truth.dtype)
+    signs = torch.outer(sign.repeat(len(chart.truth) // 2), sign.repeat(chart.output.numel() // 2))
+    yield Guess(
+        "not-conjugated",
+        "Returned = f' v with the derivative f'; true is conj(f') v.",
+        "PyTorch's gradient is the direction in which the loss grows: dL/d(conj z), times two. "
+        "Conjugate the derivative.",
+        chart.returned * signs,
+        chart.truth,
+    )
+
+
 def wrong_order(chart: Chart) -> Guesses:
     """The truth about another variable of the same shape."""
     for name, truth in chart.truths.items():
@@ -70,6 +86,10 @@ def constant_factor(chart: Chart) -> Guesses:
 
 
 def _named_factor(chart: Chart, factor: float) -> tuple[str, str]:
+    if chart.is_complex:
+        is_half = abs(factor - 0.5) < 1e-6
+        half = "The derivative by conj(z) is half of the gradient that PyTorch wants."
+        return "constant-factor", half if is_half else ""
     uses = int((chart.truth != 0).sum(1).max())
     batch, pixels = chart.batch, prod(chart.output.shape[2:])
     scalar = chart.output.numel() == 1
