@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import manualnn
+from manualnn.checks.subject import seed_everywhere
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _short(value: Any) -> str:
 
 def call(module: nn.Module, inputs: list[Tensor]) -> Tensor:
     """The module's first output, for copies of the inputs, which it may overwrite."""
-    torch.manual_seed(5)  # dropout draws the same mask at every call
+    seed_everywhere(5)  # dropout draws the same mask at every call
     output = module(*(value.clone() for value in inputs))
     return output if isinstance(output, Tensor) else output[0]
 
@@ -85,7 +86,7 @@ def function_of(module: nn.Module) -> tuple[Callable[..., Tensor], list[Tensor]]
         state = {name: buffer.clone() for name, buffer in module.named_buffers()}
         state.update(zip(names, parameters, strict=True))
         inputs = tuple(value.clone() for value in inputs)
-        torch.manual_seed(5)
+        seed_everywhere(5)
         output = torch.func.functional_call(module, state, inputs)
         return output if isinstance(output, Tensor) else output[0]
 

@@ -14,8 +14,7 @@ from tests.tables import CASES
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_derivatives_by_input_and_parameters(case):
-    function, parameters = function_of(case.modules()[0])
-    prove(function, [*case.tensors(), *parameters])
+    prove(case.modules()[0], case.tensors())
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])

@@ -28,7 +28,7 @@ from manualnn.checks.passes import (
 )
 from manualnn.checks.registry import NotRun, advice, check, wrong
 from manualnn.checks.report import Finding
-from manualnn.checks.subject import SEED, Subject, is_floating, tensors_in
+from manualnn.checks.subject import Subject, is_floating, seed_everywhere, tensors_in
 
 
 @check
@@ -170,7 +170,7 @@ def state_in_forward(subject: Subject) -> Iterator[Finding]:
         first = copies(Pass(subject).values)
         if not first:
             raise NotRun("there is no floating output")
-        torch.random.default_generator.manual_seed(SEED)
+        seed_everywhere()
         off = differences(Pass(subject).values, first, tolerance(first, FINE))
     if off and _fresh_calls_differ(subject):
         raise NotRun("it is random: see nondeterminism")

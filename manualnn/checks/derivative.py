@@ -8,7 +8,7 @@ from itertools import product
 import torch
 from torch import Tensor
 
-from manualnn.checks.subject import Subject, as_real
+from manualnn.checks.subject import Subject, as_real, as_vector
 
 Place = tuple[int, ...]
 
@@ -47,9 +47,13 @@ def jacobian(subject: Subject, variable: Tensor) -> Jacobian:
     or there is no derivative.
     """
     values = as_real(variable.detach())
-    found = [_of_element(subject, values, place) for place in product(*map(range, values.shape))]
-    outputs = len(_values(subject))
-    rows = torch.stack([row for row, *_ in found]) if found else values.new_zeros(0, outputs)
+    here, places = as_vector(subject()), product(*map(range, values.shape))
+    found = [_of_element(subject, values, place, here) for place in places]
+    rows = (
+        torch.stack([row for row, *_ in found])
+        if found
+        else torch.zeros(0, len(here), dtype=values.dtype)
+    )
     return Jacobian(
         rows,
         torch.tensor([error for _, error, _ in found], dtype=torch.float64),
@@ -57,9 +61,10 @@ def jacobian(subject: Subject, variable: Tensor) -> Jacobian:
     )
 
 
-def _of_element(subject: Subject, values: Tensor, place: Place) -> tuple[Tensor, float, bool]:
+def _of_element(
+    subject: Subject, values: Tensor, place: Place, here: Tensor
+) -> tuple[Tensor, float, bool]:
     before = values[place].clone()
-    here = _values(subject)
     best: tuple[Tensor, float, bool] | None = None
     for step in STEPS:
         h = step * max(1.0, abs(before.item()))
@@ -87,17 +92,13 @@ def _quotients(
     """The central quotient, and how much the one ahead is larger than the one behind."""
     values[place] = before + h
     width = values[place].item()
-    ahead = _values(subject)
+    ahead = as_vector(subject())
     values[place] = before - h
     width -= values[place].item()
-    behind = _values(subject)
+    behind = as_vector(subject())
     values[place] = before
     return (ahead - behind) / width, (ahead - 2 * here + behind) / (width / 2)
 
 
 def _largest(values: Tensor) -> float:
     return values.abs().max().item() if values.numel() else 0.0
-
-
-def _values(subject: Subject) -> Tensor:
-    return torch.cat([as_real(y.detach()).flatten() for y in subject()])

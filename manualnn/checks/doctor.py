@@ -15,6 +15,7 @@ from manualnn.checks import (
     memory,
     precision,
     returned,
+    second_order,
     transforms,
     usage,
 )
@@ -24,7 +25,17 @@ from manualnn.checks.report import Finding, Report
 from manualnn.checks.subject import WIDE, Subject, converted, is_floating, mapped, tensors_in
 
 # Imported, they are registered.
-FILES_OF_CHECKS = gradients, extremes, precision, memory, usage, conduct, returned, transforms
+FILES_OF_CHECKS = (
+    gradients,
+    second_order,
+    extremes,
+    precision,
+    memory,
+    usage,
+    conduct,
+    returned,
+    transforms,
+)
 BESIDE = 1e-3  # where it has to work as well
 
 

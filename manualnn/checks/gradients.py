@@ -1,4 +1,4 @@
-"""The checks of numbers: first and second order."""
+"""The check of numbers at first order: each gradient beside central differences."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from manualnn.checks.comparison import (
 )
 from manualnn.checks.diagnosis import Chart, diagnose
 from manualnn.checks.graph import graph_nodes
-from manualnn.checks.registry import NotRun, advice, check, unsupported
+from manualnn.checks.registry import NotRun, advice, check
 from manualnn.checks.report import Diagnosis, Finding
-from manualnn.checks.subject import Subject, as_real, inner, is_floating, random_like
+from manualnn.checks.subject import Subject, as_real, as_vector, inner, is_floating, random_like
 
-SECOND_ORDER_TOLERANCE = 1e-6
+TOLERANCE_OF_SLOPES = 1e-6
 ENTRIES = 2_000_000  # of a matrix that is computed whole
+CONTIGUOUS = torch.contiguous_format
 DIRECTIONS = 3
 STEPS_OF_DOUBLE = (1e-3, 1e-4, 1e-5, 1e-6)
 STEPS_OF_SINGLE = (1e-1, 1e-2)
@@ -69,7 +70,7 @@ def along_directions(subject: Subject) -> Iterator[Finding]:
         return torch.stack(list(map(inner, subject(), cotangents))).sum()
 
     steps = STEPS_OF_DOUBLE if subject.is_double else STEPS_OF_SINGLE
-    tolerance = SECOND_ORDER_TOLERANCE if subject.is_double else TOLERANCE_OF_SINGLE
+    tolerance = TOLERANCE_OF_SLOPES if subject.is_double else TOLERANCE_OF_SINGLE
     for name, variable in subject.variables.items():
         gradient = returned[name]
         dense = torch.zeros_like(variable) if gradient is None else gradient.to_dense()
@@ -107,7 +108,7 @@ def _not_finite(subject: Subject, found: dict[str, Comparison]) -> Iterator[Find
         bad &= comparison.truth.isfinite()
         if bad.any():
             values = comparison.returned[bad].unique()[:2].tolist()
-            at = as_real(subject.variables[name].detach())[bad].abs()
+            at = as_real(subject.variables[name].detach()).cpu()[bad].abs()
             yield Finding(
                 "",
                 "wrong",
@@ -148,7 +149,7 @@ def _slope(subject: Subject, name: str, mask: Tensor, cotangents: list[Tensor], 
     values = as_real(subject.variables[name].detach())
     before = values.clone()
     here = sum(map(inner, subject(), cotangents))
-    values += h * mask
+    values += h * mask.to(values.device)
     there = sum(map(inner, subject(), cotangents))
     values.copy_(before)
     return float(there - here) / h
@@ -160,8 +161,7 @@ def _wrong(subject: Subject, found: dict[str, Comparison], name: str) -> Finding
     share = comparison.off.max().item() / scale if scale else float("inf")
     text = f"{name} gradient: {100 * share:.3g} % off"
     diagnosis = None
-    outputs = subject()
-    if len(outputs) == 1 and comparison.jacobian.rows.numel() <= ENTRIES:
+    if comparison.jacobian.rows.numel() <= ENTRIES:
         diagnosis = _diagnosed(subject, found, name)
     if diagnosis is None:
         text += f"; {_where(comparison)}"
@@ -169,33 +169,38 @@ def _wrong(subject: Subject, found: dict[str, Comparison], name: str) -> Finding
 
 
 def _diagnosed(subject: Subject, found: dict[str, Comparison], name: str) -> Diagnosis | None:
-    output = subject()[0].detach()
-    numbers, comparison = as_real(output), found[name]
-    columns = []
-    for number in range(numbers.numel()):
-        cotangent = torch.zeros_like(output, memory_format=torch.contiguous_format)
-        as_real(cotangent).view(-1)[number] = 1
-        gradient = subject.returned([cotangent])[name]
-        columns.append(
-            torch.zeros_like(comparison.truth) if gradient is None else as_real(gradient.to_dense())
-        )
-    returned = torch.stack([column.detach().flatten() for column in columns], 1)
+    outputs, comparison = [y.detach() for y in subject()], found[name]
+    returned = _returned_map(subject, name, outputs)
+    flat = as_vector(outputs)
     chart = Chart(
         subject,
         name,
         comparison.jacobian.rows,
         returned,
         comparison.truth.shape,
-        numbers,
+        flat if len(outputs) > 1 else as_real(outputs[0]).cpu(),
         {other: each.jacobian.rows for other, each in found.items()},
         tensors_at_hand(subject),
     )
-    flat = as_real(random_like([output])[0]).flatten()
-    linear = (returned @ flat).view(comparison.truth.shape)
+    linear = (returned @ as_vector(random_like(outputs))).view(comparison.truth.shape)
     is_linear = (linear - comparison.returned).abs().max() <= 1e-8 * comparison.returned.abs().max()
     if is_linear:
         return diagnose(chart)
     return _not_linear(subject, name, comparison) or diagnose(chart)
+
+
+def _returned_map(subject: Subject, name: str, outputs: Sequence[Tensor]) -> Tensor:
+    """What the backward pass makes of each cotangent that is 1 at one place, column by column."""
+    columns = []
+    for k, output in enumerate(outputs):
+        for number in range(as_real(output).numel()):
+            cotangents = [torch.zeros_like(y, memory_format=CONTIGUOUS) for y in outputs]
+            as_real(cotangents[k]).view(-1)[number] = 1
+            gradient = subject.returned(cotangents)[name]
+            if gradient is None:
+                gradient = torch.zeros_like(subject.variables[name])
+            columns.append(as_vector([gradient]))
+    return torch.stack(columns, 1)
 
 
 def _not_linear(subject: Subject, name: str, comparison: Comparison) -> Diagnosis | None:
@@ -228,8 +233,8 @@ def tensors_at_hand(subject: Subject) -> dict[str, Tensor]:
             add(f"input {number + 1}", value)
     for name, buffer in subject.module.named_buffers() if subject.module else ():
         add(name, buffer)
-    for output in outputs:
-        add("the output", output)
+    for number, output in enumerate(outputs):
+        add("the output" if len(outputs) == 1 else f"output {number + 1}", output)
         for node in graph_nodes(output):
             for number, saved in enumerate(getattr(node, "saved_tensors", None) or ()):
                 if isinstance(saved, Tensor):
@@ -240,7 +245,7 @@ def tensors_at_hand(subject: Subject) -> dict[str, Tensor]:
             is_table = table.ndim == 1 and is_floating(table) and index.dtype == torch.int64
             if is_table and index.min() >= 0 and index.max() < len(table):
                 add(f"{name}[{index_name}]", table[index])
-    return {name: as_real(tensor).double() for name, tensor in found.items()}
+    return {name: as_real(tensor).double().cpu() for name, tensor in found.items()}
 
 
 def _where(comparison: Comparison) -> str:
@@ -264,59 +269,3 @@ def _where(comparison: Comparison) -> str:
         if off.all()
         else f"it sits in {int(off.sum())} of {off.numel()} elements"
     )
-
-
-@check
-def second_order(subject: Subject) -> Iterator[Finding]:
-    """The derivative of each gradient is that of its differences, along random directions."""
-    if is_large(subject):
-        raise NotRun("it takes a smaller input, in float64")
-    if subject.changes_parameters():
-        raise NotRun("the forward pass changes the parameters: it is no function of them")
-    try:
-        with away_from_kinks(subject):
-            if any(comparison.is_wrong for comparison in subject.notes["compared"].values()):
-                raise NotRun("the first order is wrong")
-            yield from _second_order(subject)
-    except RuntimeError as error:
-        raise NotRun(f"the backward pass raises: {error}") from error
-
-
-def _second_order(subject: Subject) -> Iterator[Finding]:
-    leaves = [v.requires_grad_() for v in random_like(subject())]
-    weights = {name: random_like([v])[0] for name, v in subject.variables.items()}
-
-    def total(create_graph: bool = False) -> Tensor:
-        gradients = subject.returned(leaves, create_graph)
-        parts = [inner(g, weights[n]) for n, g in gradients.items() if g is not None]
-        return torch.stack(parts).sum() if parts else torch.zeros(())
-
-    by = {**subject.variables, **{f"cotangent {k + 1}": v for k, v in enumerate(leaves)}}
-    try:
-        first = total(create_graph=True)
-        if not first.requires_grad:
-            second: Sequence[Tensor | None] = [None] * len(by)
-        else:
-            second = torch.autograd.grad(first, list(by.values()), allow_unused=True)
-    except RuntimeError as error:
-        yield unsupported(str(error).splitlines()[0])
-        return
-    for (name, variable), gradient in zip(by.items(), second, strict=True):
-        direction = random_like([variable])[0]
-        truth, uncertain = slope(total, variable, direction, STEPS_OF_DOUBLE)
-        returned = 0.0 if gradient is None else float(inner(gradient, direction))
-        allowed = SECOND_ORDER_TOLERANCE * max(abs(truth), 1e-3) + 100 * uncertain
-        if not abs(returned - truth) <= allowed:
-            yield Finding(
-                "",
-                "wrong",
-                f"the derivative of the gradients by {name} is {returned:.4g} along a direction "
-                f"along which it is {truth:.4g}",
-                Diagnosis(
-                    "detached",
-                    "The first order is right.",
-                    "The backward pass uses something that is detached, .data, or saved by forward "
-                    f"although it depends on {name}: compute it in backward, return it from "
-                    "forward, or forbid the second order with @once_differentiable.",
-                ),
-            )

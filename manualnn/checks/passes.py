@@ -20,6 +20,7 @@ from manualnn.checks.subject import (
     is_floating,
     mapped,
     random_like,
+    seed_everywhere,
     tensors_in,
 )
 
@@ -231,7 +232,7 @@ def is_random(subject: Subject) -> bool:
     with forward(subject) as passed:
         values = copies(passed.values)
     with subject.unchanged():
-        torch.random.default_generator.manual_seed(SEED + 1)
+        seed_everywhere(SEED + 1)
         return bool(differences(Pass(subject).values, values, tolerance(values, FINE)))
 
 

@@ -126,9 +126,9 @@ class Subject:
             if tensor is not None
         ]
         try:
-            with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            with torch.random.fork_rng(_devices()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                torch.random.default_generator.manual_seed(SEED)
+                seed_everywhere()
                 yield
         finally:
             for kept, name, tensor, before in held:
@@ -155,6 +155,20 @@ class Subject:
                 create_graph=create_graph,
             )
         return dict(zip(self.variables, found, strict=True))
+
+
+def _devices() -> range:
+    return range(torch.cuda.device_count() if torch.cuda.is_initialized() else 0)
+
+
+def seed_everywhere(seed: int = SEED) -> None:
+    """Makes the random numbers that follow the same each time, on all devices in use.
+
+    ``torch.manual_seed`` notes a traceback for each device that is not in use yet.
+    """
+    torch.random.default_generator.manual_seed(seed)
+    if torch.cuda.is_initialized():
+        torch.cuda.manual_seed_all(seed)
 
 
 def converted(subject: Subject, dtypes: Mapping[torch.dtype, torch.dtype]) -> Subject:
@@ -201,6 +215,11 @@ def is_floating(tensor: Tensor) -> bool:
 def as_real(tensor: Tensor) -> Tensor:
     """Returns complex numbers with their two parts along a last axis, in the same memory."""
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+
+
+def as_vector(tensors: Sequence[Tensor]) -> Tensor:
+    """Returns all numbers one after the other, on the CPU."""
+    return torch.cat([as_real(t.detach().to_dense()).flatten().cpu() for t in tensors])
 
 
 def inner(one: Tensor, other: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ from manualnn.checks.passes import (
 )
 from manualnn.checks.registry import NotRun, check, costly_check, unsupported, wrong
 from manualnn.checks.report import Finding
+from manualnn.checks.second_order import second_gradients, weights
 from manualnn.checks.subject import Subject, converted, is_floating, mapped, tensors_in
 
 ROUGH = 1 / 4  # of the largest gradient, by which one may be off in bfloat16
@@ -119,6 +120,46 @@ def forward_mode(subject: Subject) -> Iterator[Finding]:
         f"reverse mode gives {reverse:.4g}, central differences give {central:.4g}",
         "jvp is not the derivative of forward.",
     )
+
+
+@check
+def forward_over_reverse(subject: Subject) -> Iterator[Finding]:
+    """The derivative of the gradients in forward mode is that in reverse mode."""
+    right = baseline(subject)
+    if subject.changes_parameters():
+        raise NotRun("the forward pass changes the parameters: it is no function of them")
+    with unless_it_raises("the second order"):
+        leaves = [v.requires_grad_() for v in copies(right.cotangents).values()]
+        second = second_gradients(subject, leaves)
+    function, point = _of_variables(subject), copies(subject.variables)
+    tangents = random_tensors_like(point)
+    of_cotangents = random_tensors_like(right.cotangents)
+
+    def gradients(variables: Tensors, cotangents: Tensors) -> Tensors:
+        outputs, pull_back = torch.func.vjp(function, variables)[:2]
+        constant = {n: torch.zeros_like(y) for n, y in outputs.items() if n not in cotangents}
+        (found,) = pull_back(cotangents | constant)
+        return found
+
+    try:
+        with subject.unchanged():
+            given = point, copies(right.cotangents)
+            pushed = torch.func.jvp(gradients, given, (tangents, of_cotangents))[1]
+    except Exception as error:
+        yield unsupported(f"forward over reverse: {first_line(error)}")
+        return
+    forward_mode = _inner(weights(subject), pushed)
+    numbered = {f"cotangent {k + 1}": v for k, v in enumerate(of_cotangents.values())}
+    reverse = _inner(second, tangents | numbered)
+    allowed = epsilon(point) ** GROSS * (1 + _norm(pushed) + _norm(second))
+    if not distance(forward_mode, reverse) <= allowed:
+        _unless_it_is_random(subject)
+        yield wrong(
+            f"the derivative of the gradients is {forward_mode:.4g} in forward mode",
+            "forward-mode",
+            f"in reverse mode it is {reverse:.4g}",
+            "A jvp of what the backward pass calls is not its derivative.",
+        )
 
 
 @costly_check

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from manualnn.checks.diagnosis import convolution, elsewhere, normalisation, places, scale
+from manualnn.checks.diagnosis import convolution, elsewhere, normalisation, places, scale, terms
 from manualnn.checks.diagnosis.chart import TOLERANCE, Chart
 from manualnn.checks.report import Diagnosis
 
@@ -34,6 +34,11 @@ HYPOTHESES = (
     places.responses_misplaced,
     places.shifted,
     places.shifted_cotangent,
+    terms.wrong_slice,
+    terms.wrong_term,
+    terms.normalised_along_another_axis,
+    terms.at_the_border,
+    terms.nearly_right,
 )
 
 OF_COMPLEX = (

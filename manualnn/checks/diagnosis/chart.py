@@ -27,7 +27,7 @@ class Chart:
         truth: Its Jacobian, transposed, by differences.
         returned: What the backward pass returns.
         shape: Of the variable.
-        output: The one output.
+        output: The output; if there are several, all their numbers one after the other.
         truths: The Jacobians of all variables, by name.
         tensors: What a formula could be made of, by name: inputs, parameters, buffers, output,
             saved tensors.
@@ -45,12 +45,12 @@ class Chart:
     @property
     def variable(self) -> Tensor:
         """Its values."""
-        return as_real(self.subject.variables[self.name].detach())
+        return as_real(self.subject.variables[self.name].detach()).cpu()
 
     @property
     def is_complex(self) -> bool:
         """Whether there are complex numbers in it."""
-        return self.subject.variables[self.name].is_complex() or self.subject()[0].is_complex()
+        return any(t.is_complex() for t in (self.subject.variables[self.name], *self.subject()))
 
     @property
     def is_parameter(self) -> bool:

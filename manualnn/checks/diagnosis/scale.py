@@ -10,6 +10,7 @@ from torch import Tensor
 
 from manualnn.checks.diagnosis.chart import TOLERANCE, Chart, Guess, Guesses, axes_text, number
 
+NEAR = 0.01  # relative: what an epsilon makes of a factor
 DIGITS_LOST = 1e-6  # relative: what float32 leaves wrong at most
 
 
@@ -191,8 +192,9 @@ def factor_of_elements(chart: Chart) -> Guesses:
     axes = [a for a in range(factor.ndim) if not torch.allclose(factor, factor.narrow(a, 0, 1))]
     if len(axes) == factor.ndim:
         return  # any wrong derivative of an elementwise function is the right one times something
+    near = (factor[known] - 1).abs().max() < NEAR
     yield Guess(
-        "missing-factor",
+        "epsilon" if near else "missing-factor",
         f"Returned = true x a factor {_range(factor[known])} that the cotangent does not change; "
         f"it depends on {axes_text(axes)}.",
         "A factor of the chain rule is missing, or taken at another place.",
@@ -203,7 +205,7 @@ def factor_of_elements(chart: Chart) -> Guesses:
 
 def _range(factors: Tensor) -> str:
     low, high = factors.min().item(), factors.max().item()
-    if max(abs(low - 1), abs(high - 1)) < 0.01:
+    if max(abs(low - 1), abs(high - 1)) < NEAR:
         return f"from 1 {low - 1:+.1e} to 1 {high - 1:+.1e} (so close to 1: an epsilon?)"
     return f"from {number(low)} to {number(high)}"
 
@@ -233,19 +235,19 @@ def _formulas(chart: Chart) -> list[tuple[str, Tensor]]:
     found = []
     for name, tensor in chart.tensors.items():
         if name != chart.name or chart.is_elementwise:
-            found += [(name + how, each) for how, each in _broadcast(tensor, chart.shape)]
+            found += [(name + how, each) for how, each in broadcast(tensor, chart.shape)]
     for name, tensor in chart.tensors.items():
         if tensor.is_floating_point() and tensor.ndim > 1:
             for axes in _proper_axes(tensor.ndim):
                 deviation = tensor.std(axes, unbiased=False)
                 found += [
                     (f"the deviation of {name} over {axes_text(axes)}" + how, each)
-                    for how, each in _broadcast(deviation, chart.shape)
+                    for how, each in broadcast(deviation, chart.shape)
                 ]
     return [(text, tensor.double()) for text, tensor in found if bool((tensor != 0).all())]
 
 
-def _broadcast(tensor: Tensor, shape: torch.Size) -> list[tuple[str, Tensor]]:
+def broadcast(tensor: Tensor, shape: torch.Size) -> list[tuple[str, Tensor]]:
     """The ways in which a tensor lies on a shape: elementwise, by channel or by row."""
     if tensor.shape == shape:
         return [("", tensor)]
@@ -268,11 +270,21 @@ def factor_of_cotangents(chart: Chart) -> Guesses:
     """B = J diag(s): each cotangent times a factor, as if something before it were forgotten."""
     used = chart.truth.square().sum(0)
     s = (chart.returned * chart.truth).sum(0) / used.clamp(min=1e-300)
-    factor = s.view(chart.output.shape)
-    if chart.is_elementwise or (factor.abs() < 1e-9).any():
+    if chart.is_elementwise or (s.abs() < 1e-9).any():
         return
+    counts = (chart.truth * s).round()
+    is_mean = torch.allclose(chart.truth * s, counts) and torch.allclose(counts.sum(0), s)
+    if is_mean and (s > 0.5).all():
+        yield Guess(
+            "sum-for-mean",
+            f"Returned = true, times how many elements an output is the mean of, {_range(s)}.",
+            "The output is a mean, its gradient that of a sum: divide by how many there are.",
+            chart.returned,
+            chart.truth * s,
+        )
+    near = max(abs(s.min().item() - 1), abs(s.max().item() - 1)) < NEAR
     yield Guess(
-        "missing-factor",
+        "epsilon" if near else "missing-factor",
         f"Returned = the gradient for a cotangent times a factor {_range(s)}.",
         "The cotangent has to be multiplied by the derivative of what comes after, first.",
         chart.returned,
