@@ -2,7 +2,8 @@
 
 A mutant is a small edit to one source file: those of manualnn/layers/conv.py are listed in
 tests/mutants/layers/conv.py. Each is made in a copy of the package, where the tests that the list's
-keyword selects run until one fails. A mutant that survives is a formula that nothing checks.
+keyword selects run until one fails. A mutant that survives is a formula that nothing checks. Beside
+the test that notices it stands what the gradient doctor says of it, if a gradient is wrong.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import importlib
 import io
 import multiprocessing
 import os
+import re
 import shutil
 import sys
 import time
@@ -80,26 +82,40 @@ def copy_package(folder: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", folder)
 
 
+class Failure(NamedTuple):
+    """A test, or a test file, and the message that it failed with."""
+
+    test: str
+    message: str
+
+    @property
+    def diagnosis(self) -> str:
+        """What the doctor's report says of the first gradient that is wrong, in a line."""
+        found = re.search(r"WRONG \([\w-]+\): (.+(\n {4}.+)*)", self.message)
+        return " ".join(found[1].split()) if found else ""
+
+
 class Failures(list):
-    """A pytest plugin: the tests, and test files, that failed; they run in the order of ORDER."""
+    """A pytest plugin: what failed; tests run in the order of ORDER."""
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: [*map(item.nodeid.startswith, ORDER)].index(True))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport | pytest.CollectReport) -> None:
         if report.failed:
-            self.append(report.nodeid)
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.append(Failure(report.nodeid, crash.message if crash else str(report.longrepr)))
 
     pytest_collectreport = pytest_runtest_logreport
 
 
-def failures(folder: Path, *arguments: str) -> list[str]:
+def failures(folder: Path, *arguments: str) -> list[Failure]:
     """Run pytest in a folder, in a process that has not imported the package yet."""
     with ProcessPoolExecutor(1, PROCESSES) as process:
         return process.submit(_failures, folder, arguments).result()
 
 
-def _failures(folder: Path, arguments: tuple[str, ...]) -> list[str]:
+def _failures(folder: Path, arguments: tuple[str, ...]) -> list[Failure]:
     import torch
 
     torch.set_num_threads(1)
@@ -109,20 +125,23 @@ def _failures(folder: Path, arguments: tuple[str, ...]) -> list[str]:
     failed, output = Failures(), io.StringIO()
     with redirect_stdout(output):
         code = pytest.main(["-p", "no:cacheprovider", *arguments], plugins=[failed])
-    if not failed and code != pytest.ExitCode.OK:
+    if not failed and code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
         raise RuntimeError(f"pytest {' '.join(arguments)}:\n{output.getvalue()}")
     return list(failed)
 
 
-def try_out(original: Path, mutant: Mutant) -> tuple[str | None, float]:
-    """The first test that notices the mutant, and the seconds it took."""
+def try_out(original: Path, mutant: Mutant) -> tuple[str | None, str, float]:
+    """The first test that notices the mutant, the doctor's words, and the seconds it took."""
     start = time.perf_counter()
     with TemporaryDirectory() as name:
         folder = shutil.copytree(original, Path(name).resolve(), dirs_exist_ok=True)
         source = folder / mutant.file
         source.write_text(mutant.of(source.read_text("utf-8")), "utf-8")
         failed = failures(folder, "tests", "--exitfirst", "-k", mutant.keyword)
-    return failed[0] if failed else None, time.perf_counter() - start
+        proofs = f"derivative and ({mutant.keyword})"
+        proved = failed and (failures(folder, "tests", "--exitfirst", "-k", proofs) or failed)
+    seconds = time.perf_counter() - start
+    return (failed[0].test, proved[0].diagnosis, seconds) if failed else (None, "", seconds)
 
 
 def try_all(original: Path, mutants: list[Mutant], jobs: int) -> list[str | None]:
@@ -130,11 +149,17 @@ def try_all(original: Path, mutants: list[Mutant], jobs: int) -> list[str | None
     width, killers = max(len(str(mutant)) for mutant in mutants), []
     with ThreadPoolExecutor(jobs) as threads:
         outcomes = threads.map(partial(try_out, original), mutants)
-        for mutant, (killer, seconds) in zip(mutants, outcomes, strict=True):
+        for mutant, (killer, diagnosis, seconds) in zip(mutants, outcomes, strict=True):
             verdict = f"killed by {killer}" if killer else "SURVIVED"
             print(f"{seconds:5.1f} s  {mutant!s:{width}}  {verdict}", flush=True)
+            if diagnosis:
+                print(f"         {diagnosis}", flush=True)
             killers.append(killer)
     return killers
+
+
+def _names(failed: list[Failure]) -> str:
+    return ", ".join(failure.test for failure in failed)
 
 
 def main() -> int:
@@ -156,13 +181,13 @@ def main() -> int:
         for mutant in mutants:
             mutant.of((original / mutant.file).read_text("utf-8"))
         if unreadable := failures(original, "tests", "--collect-only"):
-            sys.exit(f"tests that cannot be read notice nothing: {', '.join(unreadable)}")
+            sys.exit(f"tests that cannot be read notice nothing: {_names(unreadable)}")
         killers = try_all(original, mutants, arguments.jobs)
         tests = sorted({killer for killer in killers if killer})
         unsound = failures(original, *tests) if tests else []
 
-    for test in unsound:
-        print(f"proves nothing, as it fails without a mutant too: {test}")
+    for failure in unsound:
+        print(f"proves nothing, as it fails without a mutant too: {failure.test}")
     survived, minutes = killers.count(None), (time.perf_counter() - start) / 60
     print(
         f"{len(mutants)} mutants: {len(mutants) - survived} killed by {len(tests)} tests, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -91,14 +92,23 @@ def along_directions(subject: Subject) -> Iterator[Finding]:
 
 def _raised(error: RuntimeError) -> Iterator[Finding]:
     text = str(error).splitlines()[0]
+    shapes = re.search(
+        r"invalid gradient at index \d+ - got \[(.*)\] but .* shape .*\[(.*)\]", text
+    )
     diagnosis = None
-    if "invalid gradient" in text and "shape" in text:
-        diagnosis = Diagnosis(
+    if shapes:
+        returned, expected = (sorted(shape.split(", ")) for shape in shapes.groups())
+        cause, guess = (
             "not-reduced",
-            text,
-            "The gradient of a broadcast argument is summed over the axes along which it was "
-            "repeated.",
+            (
+                "The gradient of a broadcast argument is summed over the axes along which it was "
+                "repeated."
+            ),
         )
+        if returned == expected:
+            cause, guess = "transposed", "A transpose is missing, or one too many."
+        evidence = f"Returned has the shape [{shapes[1]}], its argument [{shapes[2]}]."
+        diagnosis = Diagnosis(cause, evidence, guess)
     yield Finding("", "wrong", f"the backward pass raises: {text}", diagnosis)
 
 
@@ -145,6 +155,7 @@ def _at_ties(subject: Subject, found: dict[str, Comparison]) -> Iterator[Finding
             )
 
 
+@torch.no_grad()
 def _slope(subject: Subject, name: str, mask: Tensor, cotangents: list[Tensor], h: float) -> float:
     values = as_real(subject.variables[name].detach())
     before = values.clone()
@@ -157,9 +168,12 @@ def _slope(subject: Subject, name: str, mask: Tensor, cotangents: list[Tensor], 
 
 def _wrong(subject: Subject, found: dict[str, Comparison], name: str) -> Finding:
     comparison = found[name]
-    scale = comparison.truth.abs().max().item()
-    share = comparison.off.max().item() / scale if scale else float("inf")
-    text = f"{name} gradient: {100 * share:.3g} % off"
+    off, scale = comparison.off.max().item(), comparison.truth.abs().max().item()
+    if not scale:
+        text = f"{name} gradient: up to {off:.3g}, and no output depends on it"
+        evidence = "Returned is not zero, and the truth is."
+        return Finding("", "wrong", text, Diagnosis("nonzero-where-zero", evidence))
+    text = f"{name} gradient: {100 * off / scale:.3g} % off"
     diagnosis = None
     if comparison.jacobian.rows.numel() <= ENTRIES:
         diagnosis = _diagnosed(subject, found, name)

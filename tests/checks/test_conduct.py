@@ -299,6 +299,32 @@ def the_jvp_is_not_the_derivative():
     return Double.apply, [random(5, 4)]
 
 
+@planted("forward-over-reverse", "wrong", "forward-mode")
+def what_the_backward_pass_calls_has_another_jvp():
+    double, _ = the_jvp_is_not_the_derivative()
+
+    class Backwards(Function):
+        generate_vmap_rule = True
+
+        @staticmethod
+        def forward(x):
+            return 2 * x
+
+        @staticmethod
+        def setup_context(ctx, inputs, output):
+            pass
+
+        @staticmethod
+        def backward(ctx, delta):
+            return double(delta)
+
+        @staticmethod
+        def jvp(ctx, tangent):
+            return 2 * tangent
+
+    return Backwards.apply, [random(5, 4)]
+
+
 @planted("compile", "wrong", "torch.compile")
 def compiled_it_is_something_else():
     return lambda x: x**3 if torch.compiler.is_compiling() else x**2, [random(5, 4)]

@@ -9,6 +9,7 @@ import sys
 import pytest
 import torch
 from torch import nn
+from torch.autograd import Function
 
 from manualnn.checks import GradientError, check_function, check_model, check_module
 from manualnn.checks.__main__ import main
@@ -73,6 +74,78 @@ def test_a_large_input_is_examined_along_directions():
     module, _ = sick_linear()
     report = check_module(module, torch.randn(2000, 4).double(), only=["first-order"])
     assert not report.ok and "bias gradient" in str(report)
+
+
+class Square(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**2
+
+    @staticmethod
+    def backward(ctx, delta):
+        (x,) = ctx.saved_tensors
+        return Product.apply(delta, x)
+
+
+class Product(Function):
+    """2 delta x, and a backward pass that reads delta as if it were contiguous."""
+
+    @staticmethod
+    def forward(ctx, delta, x):
+        ctx.save_for_backward(delta, x)
+        return 2 * delta * x
+
+    @staticmethod
+    def backward(ctx, again):
+        delta, x = ctx.saved_tensors
+        columns = delta.shape[1]
+        return 2 * again * x, 2 * again * delta.as_strided(delta.shape, (columns, 1))
+
+
+def test_the_second_order_is_tried_in_other_layouts():
+    report = check_function(Square.apply, torch.randn(4, 3), only=["second-order"])
+    assert report.passed == ["second-order"]
+    report = check_function(Square.apply, torch.randn(4, 3), only=["second-order-layouts"])
+    assert "transposed cotangent: second order, input 1 is" in str(report)
+
+
+def test_what_does_not_matter_has_no_gradient():
+    class NoBias(nn.Linear):
+        def forward(self, x):
+            return Biased.apply(x, self.weight, self.bias)
+
+    class Biased(Function):
+        @staticmethod
+        def forward(ctx, x, weight, bias):
+            ctx.save_for_backward(x, weight)
+            return x @ weight.T
+
+        @staticmethod
+        def backward(ctx, delta):
+            x, weight = ctx.saved_tensors
+            return delta @ weight, delta.T @ x, delta.sum(0)
+
+    report = check_module(NoBias(4, 3), torch.randn(5, 4), only=["first-order"])
+    assert "bias gradient: up to" in str(report) and "no output depends on it" in str(report)
+
+
+def test_a_gradient_that_only_has_to_be_transposed_is_said_to_be():
+    class Transposed(Function):
+        @staticmethod
+        def forward(ctx, x, weight):
+            ctx.save_for_backward(x, weight)
+            return x @ weight.T
+
+        @staticmethod
+        def backward(ctx, delta):
+            x, weight = ctx.saved_tensors
+            return delta @ weight, x.T @ delta
+
+    inputs = torch.randn(5, 4), torch.randn(3, 4)
+    report = check_function(Transposed.apply, *inputs, only=["first-order"])
+    (finding,) = report.findings
+    assert finding.diagnosis.cause == "transposed" and "[4, 3]" in str(report)
 
 
 def test_a_function_is_examined_as_a_module_is():
