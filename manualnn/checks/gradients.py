@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -193,6 +194,7 @@ def _diagnosed(subject: Subject, found: dict[str, Comparison], name: str) -> Dia
         returned,
         comparison.truth.shape,
         flat if len(outputs) > 1 else as_real(outputs[0]).cpu(),
+        list(pairwise(accumulate((as_real(y).numel() for y in outputs), initial=0))),
         {other: each.jacobian.rows for other, each in found.items()},
         tensors_at_hand(subject),
     )

@@ -12,6 +12,7 @@ HYPOTHESES = (
     scale.wrong_sign,
     scale.constant_factor,
     scale.wrong_order,
+    places.outputs_forgotten,
     places.part_of_the_sum,
     places.mask_inverted,
     places.too_many,
@@ -35,9 +36,11 @@ HYPOTHESES = (
     places.shifted,
     places.shifted_cotangent,
     terms.wrong_slice,
+    terms.constant_term,
     terms.wrong_term,
     terms.normalised_along_another_axis,
     terms.at_the_border,
+    terms.misplaced,
     terms.nearly_right,
 )
 

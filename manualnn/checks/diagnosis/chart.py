@@ -28,6 +28,7 @@ class Chart:
         returned: What the backward pass returns.
         shape: Of the variable.
         output: The output; if there are several, all their numbers one after the other.
+        spans: From which of them to which each output goes.
         truths: The Jacobians of all variables, by name.
         tensors: What a formula could be made of, by name: inputs, parameters, buffers, output,
             saved tensors.
@@ -39,6 +40,7 @@ class Chart:
     returned: Tensor
     shape: torch.Size
     output: Tensor
+    spans: list[tuple[int, int]]
     truths: dict[str, Tensor]
     tensors: dict[str, Tensor] = field(default_factory=dict)
 

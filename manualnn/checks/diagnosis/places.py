@@ -24,6 +24,24 @@ def nothing_returned(chart: Chart) -> Guesses:
         )
 
 
+def outputs_forgotten(chart: Chart) -> Guesses:
+    """The gradient of some outputs alone, where there are several."""
+    kept = chart.returned.abs().amax(0) > 1e-9
+    counted = [n for n, (a, b) in enumerate(chart.spans) if kept[a:b].any()]
+    only = torch.zeros_like(chart.truth)
+    for number in counted:
+        part = slice(*chart.spans[number])
+        only[:, part] = chart.truth[:, part]
+    if 0 < len(counted) < len(chart.spans):
+        yield Guess(
+            "missing-sum",
+            f"Only output {', '.join(str(n + 1) for n in counted)} of {len(chart.spans)} counts.",
+            "Each output has a cotangent: add what the others hand back.",
+            chart.returned,
+            only,
+        )
+
+
 def part_of_the_sum(chart: Chart) -> Guesses:
     """Each entry is the true one or zero: contributions are lost."""
     there, kept = chart.truth.abs() > 1e-9, chart.returned.abs() > 1e-9

@@ -11,6 +11,7 @@ from torch import Tensor
 from manualnn.checks.diagnosis.chart import TOLERANCE, Chart, Guess, Guesses, axes_text, number
 
 NEAR = 0.01  # relative: what an epsilon makes of a factor
+LARGE = 20.0  # for the argument of an exponential
 DIGITS_LOST = 1e-6  # relative: what float32 leaves wrong at most
 
 
@@ -147,6 +148,10 @@ def _sizes(chart: Chart) -> list[tuple[float, str]]:
     named += [(1 / size, f"1 / ({text})") for size, text in sizes.items() if size > 1]
     named += [(sqrt(size), f"the root of {text}") for size, text in sizes.items() if size > 2]
     named += [(1 / sqrt(size), f"1 / (root of {text})") for size, text in sizes.items() if size > 2]
+    for name, tensor in chart.tensors.items():
+        if tensor.numel() == 1 and tensor.is_floating_point() and 0 < tensor.abs() < LARGE:
+            value = tensor.exp().item()
+            named += [(value, f"exp({name})"), (1 / value, f"1 / exp({name})")]
     return [*named, (0.1, "0.1, often a momentum"), (0.9, "0.9, often 1 - momentum")]
 
 
@@ -244,6 +249,9 @@ def _formulas(chart: Chart) -> list[tuple[str, Tensor]]:
                     (f"the deviation of {name} over {axes_text(axes)}" + how, each)
                     for how, each in broadcast(deviation, chart.shape)
                 ]
+    for name, tensor in chart.tensors.items():
+        if tensor.is_floating_point() and tensor.abs().max() < LARGE:
+            found += [(f"exp({name}){how}", t) for how, t in broadcast(tensor.exp(), chart.shape)]
     return [(text, tensor.double()) for text, tensor in found if bool((tensor != 0).all())]
 
 

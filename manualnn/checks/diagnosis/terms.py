@@ -4,45 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import permutations
+from math import prod
 
 import torch
 from torch import Tensor
 
-from manualnn.checks.diagnosis.chart import TOLERANCE, Chart, Guess, Guesses
+from manualnn.checks.diagnosis.chart import TOLERANCE, Chart, Guess, Guesses, axes_text
 from manualnn.checks.diagnosis.scale import NEAR, broadcast
+
+FEW = 3  # numbers, from which on a pattern is none by chance
+
+
+def constant_term(chart: Chart) -> Guesses:
+    """True - returned is the same along some axes of the variable."""
+    missing = (chart.truth - chart.returned).view(*chart.shape, -1)
+    axes = tuple(
+        axis
+        for axis in range(len(chart.shape))
+        if torch.allclose(missing, missing.narrow(axis, 0, 1).expand_as(missing))
+    )
+    if prod(chart.shape[axis] for axis in axes) < FEW:
+        return
+    constant = missing.mean(axes, keepdim=True).expand_as(missing)
+    yield Guess(
+        "wrong-term",
+        f"True - returned is the same along {axes_text(axes)}.",
+        "A term that is a sum or a mean over them is missing, or has another factor or sign.",
+        chart.returned + constant.reshape_as(chart.returned),
+        chart.truth,
+    )
 
 
 def wrong_term(chart: Chart) -> Guesses:
-    """For each output, true - returned is a multiple of something at hand."""
-    missing = chart.truth - chart.returned
+    """For each output, or each row of each, true - returned is a multiple of something at hand."""
+    missing = (chart.truth - chart.returned).view(*chart.shape, -1)
     support = missing.abs() > TOLERANCE * missing.abs().max()
-    counts = support.sum(0)
-    if not (counts > 1).any():
-        return  # one number is a multiple of anything
-    for text, tensor in _directions(chart):
-        along = tensor.reshape(-1, 1) * support
-        factor = (missing * along).sum(0) / along.square().sum(0).clamp(min=1e-300)
-        yield Guess(
-            "wrong-term",
-            f"True - returned = {text}, times a number for each output.",
-            f"The gradient has a term along {text}, which is missing, or has another factor or "
-            "sign.",
-            chart.returned + along * factor,
-            chart.truth,
-        )
+    everything, last = tuple(range(len(chart.shape))), (len(chart.shape) - 1,)
+    for axes, each in (everything, "each output"), (last, "each row and output"):
+        if not chart.shape or support.sum(axes).max() < FEW:
+            continue  # few numbers are a multiple of anything
+        for text, tensor in _directions(chart):
+            along = tensor.unsqueeze(-1) * support
+            used = along.square().sum(axes, keepdim=True).clamp(min=1e-300)
+            factor = (missing * along).sum(axes, keepdim=True) / used
+            yield Guess(
+                "wrong-term",
+                f"True - returned = {text}, times a number for {each}.",
+                f"The gradient has a term along {text}, which is missing, or has another factor or "
+                "sign.",
+                chart.returned + (along * factor).reshape_as(chart.returned),
+                chart.truth,
+            )
 
 
 def _directions(chart: Chart) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in chart.tensors.items():
+    floating = {n: t for n, t in chart.tensors.items() if t.is_floating_point()}
+    for name, tensor in floating.items():
         for how, values in broadcast(tensor, chart.shape):
             yield name + how, values
-    matrices = {n: t for n, t in chart.tensors.items() if t.ndim == 2 and t.is_floating_point()}
-    for name, matrix in matrices.items():
-        for other, tensor in chart.tensors.items():
-            is_along = tensor.ndim and tensor.shape == chart.shape and tensor.is_floating_point()
-            if is_along and matrix.shape[0] == matrix.shape[1] == tensor.shape[-1]:
-                yield f"{other} @ {name}", tensor @ matrix
-                yield f"{other} @ {name}.T", tensor @ matrix.T
+    alike = {n: t for n, t in floating.items() if t.ndim and t.shape == chart.shape}
+    for name, tensor in alike.items():
+        yield f"softmax({name}) along axis {tensor.ndim - 1}", tensor.softmax(-1)
+        for other, matrix in floating.items():
+            if matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1] == tensor.shape[-1]:
+                yield f"{name} @ {other}", tensor @ matrix
+                yield f"{name} @ {other}.T", tensor @ matrix.T
 
 
 def wrong_slice(chart: Chart) -> Guesses:
@@ -93,6 +119,21 @@ def normalised_along_another_axis(chart: Chart) -> Guesses:
                 returned.sum(wrong),
                 sums.mean().expand_as(returned.sum(wrong)),
             )
+
+
+def misplaced(chart: Chart) -> Guesses:
+    """What an output hands back adds up to what it should, and lies elsewhere."""
+    sums = chart.truth.sum(0)
+    if chart.is_elementwise or (sums.abs() < 1e-6).any():
+        return
+    yield Guess(
+        "misplaced",
+        "What each output hands back adds up to what it should, and lies at other places.",
+        "The backward pass is the transpose of another map: other positions or weights of an "
+        "interpolation (align_corners?), another order of indices.",
+        chart.returned.sum(0),
+        sums,
+    )
 
 
 def at_the_border(chart: Chart) -> Guesses:
