@@ -16,7 +16,7 @@ TOLERANCE = 1e-8  # of the largest entry, in float64
 MOVED = 0.1  # how far a point is moved from a kink, of its size or 1
 TRIES = 5
 ELEMENTS = 2_000  # of the variables, beyond which directions are compared instead
-SECONDS = 4.0  # likewise, of the time that all elements would take
+SECONDS = 2.0  # likewise, of the time that all elements would take
 CALLS = 6  # for each element
 
 

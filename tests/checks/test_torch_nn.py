@@ -1,12 +1,15 @@
-"""torch.nn's modules are found right, in their default precision, but for what is named here."""
+"""Modules of torch.nn are found right, in both precisions, but for what is named here."""
 
 from __future__ import annotations
+
+from copy import deepcopy
 
 import pytest
 import torch
 from torch import nn
 
 from manualnn.checks import check_module
+from manualnn.checks.subject import mapped
 
 # Where torch is wrong, and why.
 DEFECTS = {
@@ -111,6 +114,7 @@ CASES = [
     (nn.TransformerEncoderLayer(8, 2, 16), (steps,)),
     (nn.TransformerEncoderLayer(8, 2, 16).eval(), (steps,)),
     (nn.TransformerDecoderLayer(8, 2, 16), (steps, steps)),
+    (nn.Transformer(4, 2, 1, 1, 6, batch_first=True), (random(2, 3, 4), random(2, 4, 4))),
     (nn.CrossEntropyLoss(), (rows, classes)),
     (nn.CrossEntropyLoss(label_smoothing=0.1, weight=shares[0]), (rows, classes)),
     (nn.NLLLoss(), (rows, classes)),
@@ -141,6 +145,13 @@ CASES = [
 @pytest.mark.parametrize(("module", "inputs"), CASES, ids=lambda each: type(each).__name__)
 def test_nothing_is_wrong_with_torchs_own(module, inputs):
     report = check_module(module, *inputs)
+    assert report.ok == (type(module).__name__ not in DEFECTS), report
+
+
+@pytest.mark.parametrize(("module", "inputs"), CASES, ids=lambda each: type(each).__name__)
+def test_nor_in_double_precision(module, inputs):
+    inputs = mapped(lambda _, t: t.double() if t.is_floating_point() else t, inputs)
+    report = check_module(deepcopy(module).double(), *inputs, only=["first-order", "second-order"])
     assert report.ok == (type(module).__name__ not in DEFECTS), report
 
 
