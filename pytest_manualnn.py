@@ -46,6 +46,7 @@ def check_gradients() -> Iterator[Callable[..., Report]]:
     def check(function: Callable[..., Any], *inputs: Any, **choice: Any) -> Report:
         from manualnn.checks import check_function
 
+        __tracebackhide__ = True
         report = check_function(function, *inputs, **choice)
         report.raise_if_failed()
         return report

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 Level = Literal["wrong", "unsupported", "advice", "not run"]
@@ -80,6 +80,7 @@ class Report:
 
     def raise_if_failed(self) -> None:
         """Raises :class:`GradientError`, with the report, if something is wrong."""
+        __tracebackhide__ = True
         if not self.ok:
             raise GradientError(str(self))
 
@@ -93,11 +94,12 @@ class Report:
         verdict = f"{wrong} wrong" if wrong else "right"
         lines = [f"{self.name}: {verdict}"]
         found = sorted(self.findings, key=lambda finding: LEVELS.index(finding.level))
-        lines += [f"  {line}" for f in found if f.level != "not run" for line in f.lines()]
-        reasons = {finding.text: finding for finding in found if finding.level == "not run"}
-        for reason in reasons:
-            names = ", ".join(f.check for f in found if f.text == reason)
-            lines.append(f"  NOT RUN ({names}): {reason}")
+        alike: dict[tuple[str, str, Diagnosis | None], list[Finding]] = {}
+        for finding in found:
+            alike.setdefault((finding.level, finding.text, finding.diagnosis), []).append(finding)
+        for findings in alike.values():
+            names = ", ".join(finding.check for finding in findings)
+            lines += [f"  {line}" for line in replace(findings[0], check=names).lines()]
         if self.passed:
             lines.append(f"  passed: {', '.join(self.passed)}")
         return "\n".join(lines)

@@ -85,7 +85,7 @@ def func_grad(subject: Subject) -> Iterator[Finding]:
         with subject.unchanged():
             found = torch.func.grad(product)(copies(subject.variables))
     except Exception as error:
-        yield unsupported(f"torch.func.grad: {first_line(error)}")
+        yield unsupported(first_line(error))
     else:
         if what := right.compared(found):
             yield _unlike("torch.func.grad", what, subject)
@@ -103,7 +103,7 @@ def forward_mode(subject: Subject) -> Iterator[Finding]:
         with subject.unchanged():
             pushed = torch.func.jvp(function, (point,), (tangents,))[1]
     except Exception as error:
-        yield unsupported(f"forward mode: {first_line(error)}")
+        yield unsupported(first_line(error))
         return
     found = _inner(right.cotangents, pushed)
     reverse = _inner(right.gradients, tangents)
@@ -146,7 +146,7 @@ def forward_over_reverse(subject: Subject) -> Iterator[Finding]:
             given = point, copies(right.cotangents)
             pushed = torch.func.jvp(gradients, given, (tangents, of_cotangents))[1]
     except Exception as error:
-        yield unsupported(f"forward over reverse: {first_line(error)}")
+        yield unsupported(first_line(error))
         return
     forward_mode = _inner(weights(subject), pushed)
     numbered = {f"cotangent {k + 1}": v for k, v in enumerate(of_cotangents.values())}
@@ -196,7 +196,7 @@ def _copied(
         with subject.unchanged():
             other = Subject(copied(subject.module), subject.inputs)
     except Exception as error:
-        yield unsupported(f"{what}: {first_line(error)}")
+        yield unsupported(first_line(error))
     else:
         yield from _compared(what, other, right)
 
@@ -219,7 +219,7 @@ def autocast(subject: Subject) -> Iterator[Finding]:
             cotangents = {n: right.cotangents[n].to(y.dtype) for n, y in passed.outputs.items()}
             found = passed.gradients(cotangents)
     except (ForwardRaises, BackwardRaises) as error:
-        yield unsupported(f"autocast: {error}")
+        yield unsupported(str(error))
     else:
         yield from _far_off(single, found, right.gradients)
 
@@ -245,7 +245,7 @@ def _compared(what: str, other: Subject, expected: Result) -> Iterator[Finding]:
     try:
         found = both_passes(other)
     except (ForwardRaises, BackwardRaises) as error:
-        yield unsupported(f"{what}: {error}")
+        yield unsupported(str(error))
         return
     output, gradient = expected.compared_values(found.values), expected.compared(found.gradients)
     for off in filter(None, (output, gradient)):

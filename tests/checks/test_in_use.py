@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 
@@ -50,6 +52,34 @@ def test_what_the_command_line_names_is_a_test(pytester, monkeypatch, request):
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(["*gradient check of*sick_linear*", "*a sum became a mean.*"])
     assert "Traceback" not in result.stdout.str()
+
+
+def written_in_the_docs(folder, root):
+    """The files of docs/gradient_doctor.md, written out; returns the commands of its workflow."""
+    text = (root / "docs" / "gradient_doctor.md").read_text("utf-8")
+    for name, content in re.findall(r"^`(\S+)`\n\n```\w+\n(.*?)^```$", text, re.M | re.S):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content, "utf-8")
+    workflow = (folder / ".github" / "workflows" / "gradients.yml").read_text("utf-8")
+    return [shlex.split(line)[2:] for line in re.findall(r"- run: (python .*)", workflow)]
+
+
+def test_the_project_in_the_docs_passes_and_fails_as_it_is_said_to(tmp_path, request):
+    install, *checks = written_in_the_docs(tmp_path, request.config.rootpath)
+    assert install[:2] == ["pip", "install"] and len(checks) == 3
+    for command in checks:
+        assert python(tmp_path, command).returncode == 0
+    layers = (tmp_path / "layers.py").read_text("utf-8")
+    (tmp_path / "layers.py").write_text(layers.replace(".sum(0)", ".mean(0)"), "utf-8")
+    ran = python(tmp_path, checks[0])
+    assert ran.returncode == 1
+    assert "0.2 = 1 / 5, the batch size: a sum became a mean." in ran.stdout
+
+
+def python(folder, command):
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=folder, capture_output=True, text=True
+    )
 
 
 def test_the_plugin_imports_torch_when_a_check_is_asked_for_alone():
