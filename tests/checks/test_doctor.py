@@ -165,6 +165,16 @@ def test_the_layer_that_is_wrong_is_found_in_a_model():
     assert right.ok and "2 calls of layers" in str(right)
 
 
+def test_ties_and_kinks_of_large_inputs_are_no_mistakes():
+    layers = nn.Conv2d(1, 8, 3), nn.ReLU(), nn.MaxPool2d(2), nn.LeakyReLU()
+    assert check_model(nn.Sequential(*layers), torch.randn(8, 1, 30, 30)).ok
+    tied = torch.randn(4, 8, 12, 12).relu()
+    report = check_module(nn.MaxPool2d(2), tied, only=["first-order"])
+    assert report.ok and "the input lies at kinks, or ties" in str(report)
+    module, _ = specimen("max_pool2d: the winner gets the share of an average")
+    assert not check_module(module, tied, only=["first-order"]).ok
+
+
 class NoTensor(nn.Module):
     def forward(self, x):
         return "nothing"
