@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV ?= .venv$(patsubst python3.%,-3.%,$(filter python3.%,$(notdir $(PYTHON))))
 RUN := $(VENV)/bin/python
 
-.PHONY: digits faces objects test check check-all lint types models curves mutation clean
+.PHONY: digits faces objects test check check-all lint types models curves bench mutation clean
 
 digits: $(VENV)/recipes.installed  ## Train the report's CNN on real digits and show what it read
 	$(RUN) -m recipes.digits fit --config recipes/digits/configs/digits.yaml $(FLAGS)
@@ -37,6 +37,9 @@ models: $(VENV)/test.installed  ## Convert and prove every CNN of torchvision; g
 
 curves: $(VENV)/test.installed  ## ResNet-18 learns with torch's layers and converted, side by side
 	$(RUN) -m benchmarks.loss_curves $(FLAGS)
+
+bench: $(VENV)/test.installed  ## Time and memory beside torch.nn; half an hour on an idle machine
+	$(RUN) -m benchmarks $(FLAGS)
 
 mutation: $(VENV)/test.installed  ## Break the formulas one at a time; a test has to notice each
 	$(RUN) -m tests.mutation $(FLAGS)

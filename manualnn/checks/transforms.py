@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
 from torch.func import functional_call
 
 from manualnn.checks.passes import (
@@ -99,25 +100,55 @@ def forward_mode(subject: Subject) -> Iterator[Finding]:
     right = baseline(subject)
     function, point = _of_variables(subject), copies(subject.variables)
     tangents = random_tensors_like(point)
-    try:
-        with subject.unchanged():
-            pushed = torch.func.jvp(function, (point,), (tangents,))[1]
-    except Exception as error:
-        yield unsupported(first_line(error))
-        return
+    refused = []
+    for push in (_by_dual_numbers, _by_torch_func):
+        try:
+            with subject.unchanged():
+                pushed = push(function, point, tangents)
+        except Exception as error:
+            refused.append(first_line(error))
+            continue
+        yield from _unlike_reverse_mode(subject, right, pushed, tangents)
+    yield from map(unsupported, refused[:1])
+
+
+def _by_torch_func(
+    function: Callable[[Tensors], Tensors], point: Tensors, tangents: Tensors
+) -> Tensors:
+    pushed: Tensors = torch.func.jvp(function, (point,), (tangents,))[1]
+    return pushed
+
+
+def _by_dual_numbers(
+    function: Callable[[Tensors], Tensors], point: Tensors, tangents: Tensors
+) -> Tensors:
+    """As torch's own forward mode, in which a layer that works in place does so."""
+    with forward_ad.dual_level():
+        dual = {name: forward_ad.make_dual(t, tangents[name]) for name, t in point.items()}
+        outputs = {name: forward_ad.unpack_dual(y) for name, y in function(dual).items()}
+        return {
+            name: torch.zeros_like(y.primal) if y.tangent is None else y.tangent.clone()
+            for name, y in outputs.items()
+        }
+
+
+def _unlike_reverse_mode(
+    subject: Subject, right: Result, pushed: Tensors, tangents: Tensors
+) -> Iterator[Finding]:
     found = _inner(right.cotangents, pushed)
     reverse = _inner(right.gradients, tangents)
-    allowed = epsilon(point) ** GROSS * (_norm(right.cotangents) * _norm(pushed))
+    allowed = epsilon(tangents) ** GROSS * (_norm(right.cotangents) * _norm(pushed))
     if distance(found, reverse) <= allowed:
         return
-    central = _inner(right.cotangents, _central_difference(subject, point, tangents))
-    if distance(found, central) <= allowed:
+    central = _central_difference(subject, copies(subject.variables), tangents)
+    along = _inner(right.cotangents, central)
+    if distance(found, along) <= allowed:
         return
     _unless_it_is_random(subject)
     yield wrong(
         f"forward mode gives {found:.4g} along a random direction",
         "forward-mode",
-        f"reverse mode gives {reverse:.4g}, central differences give {central:.4g}",
+        f"reverse mode gives {reverse:.4g}, central differences give {along:.4g}",
         "jvp is not the derivative of forward." if found else "It is silently zero.",
     )
 
