@@ -51,7 +51,7 @@ def tanh_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
 
 def relu_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
     """dL/dx = delta where y > 0, else 0 (Eq. 14-15), any shape; delta passes where y is nan."""
-    return torch.where(output <= 0, 0, grad_output)
+    return grad_output.masked_fill(output <= 0, 0)
 
 
 def elementwise(

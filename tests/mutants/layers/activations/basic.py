@@ -7,17 +7,17 @@ MUTANTS = [
     ("tanh: exponent (Eq. 12)", "(1 - output * output)", "(1 - output)"),
     (
         "relu: < for <= lets everything pass",
-        "torch.where(output <= 0, 0, grad_output)",
-        "torch.where(output < 0, 0, grad_output)",
+        "grad_output.masked_fill(output <= 0, 0)",
+        "grad_output.masked_fill(output < 0, 0)",
     ),
     (
         "relu: delta does not pass where y is nan",
-        "torch.where(output <= 0, 0, grad_output)",
+        "grad_output.masked_fill(output <= 0, 0)",
         "torch.where(output > 0, grad_output, 0)",
     ),
     (
         "relu: nan of delta passes where y is 0",
-        "torch.where(output <= 0, 0, grad_output)",
+        "grad_output.masked_fill(output <= 0, 0)",
         "grad_output * (output > 0)",
     ),
     (
