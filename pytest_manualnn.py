@@ -22,7 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="PACKAGE.MODULE:NAME",
-        help="check the gradients of what python -m manualnn.checks takes; may be given repeatedly",
+        help="check the gradients of what a function without arguments returns: a module, or "
+        "function, and its inputs; may be given repeatedly",
     )
 
 
@@ -69,7 +70,9 @@ class GradientCheck(pytest.Item):
         """Shows the report, and no traceback of the doctor's."""
         from manualnn.checks import GradientError
 
-        if excinfo.errisinstance((GradientError, ImportError, AttributeError, ValueError)):
+        if excinfo.errisinstance(
+            (GradientError, ImportError, AttributeError, TypeError, ValueError)
+        ):
             return str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

@@ -91,7 +91,7 @@ class Failure(NamedTuple):
     @property
     def diagnosis(self) -> str:
         """What the doctor's report says of the first gradient that is wrong, in a line."""
-        found = re.search(r"WRONG \([\w-]+\): (.+(\n {4}.+)*)", self.message)
+        found = re.search(r"WRONG \([\w, -]+\): (.+(\n {4}.+)*)", self.message)
         return " ".join(found[1].split()) if found else ""
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from manualnn.checks.doctor import check_function
+from manualnn.checks.doctor import check_function, chosen_checks
 from manualnn.checks.registry import CHECKS
 
 RIGHT, WRONG, NOT_EXAMINED = 0, 1, 2
@@ -23,7 +23,7 @@ RIGHT, WRONG, NOT_EXAMINED = 0, 1, 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Examines what is named, prints the report, and returns the exit code.
 
-    0 is right, 1 is wrong, and 2 is that there was nothing to examine.
+    0 is right, 1 is wrong, and 2 is that there was nothing to examine, or no gradient to compare.
     """
     chosen = parser().parse_args(arguments)
     if chosen.list:
@@ -31,12 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"{check.name}: {check.doc}{' (only when asked for)' if check.costly else ''}")
         return RIGHT
     try:
-        function, inputs = subject_of(chosen.thing, chosen.input)
-        report = check_function(function, *inputs, only=chosen.only, without=chosen.without)
+        chosen_checks(chosen.only, chosen.without)
+        function, inputs = subject_of(chosen.thing, random_inputs(chosen.input))
     except (ImportError, AttributeError, ValueError, TypeError) as error:
         print(f"{chosen.thing}: {error}", file=sys.stderr)
         return NOT_EXAMINED
+    report = check_function(function, *inputs, only=chosen.only, without=chosen.without)
     print(json.dumps(report.to_dict(), indent=2) if chosen.json else report)
+    if report.not_compared:
+        return NOT_EXAMINED
     return RIGHT if report.ok else WRONG
 
 
@@ -59,17 +62,22 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def shape(text: str) -> Tensor:
-    """Turns ``4,8,5,5`` into random numbers of that shape, the same each time.
+def shape(text: str) -> list[int]:
+    """Reads ``4,8,5,5``.
 
     Raises:
         argparse.ArgumentTypeError: If it is no shape.
     """
     try:
-        sizes = [int(size) for size in text.split(",")]
+        return [int(size) for size in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no shape such as 4,8,5,5") from error
-    return torch.randn(sizes, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+
+def random_inputs(shapes: Sequence[Sequence[int]]) -> list[Tensor]:
+    """Makes different random numbers for each shape, the same in each run."""
+    generator = torch.Generator().manual_seed(0)
+    return [torch.randn(*sizes, generator=generator, dtype=torch.float64) for sizes in shapes]
 
 
 def subject_of(name: str | None, inputs: Sequence[Tensor]) -> tuple[Any, tuple[Any, ...]]:

@@ -7,7 +7,7 @@ from typing import Any
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from manualnn.checks.doctor import check_model
+from manualnn.checks.doctor import check_layers
 from manualnn.checks.subject import mapped
 
 
@@ -36,16 +36,18 @@ class GradientCheck(Callback):
                 f"every_n_steps and rows must be at least 1, got {every_n_steps} and {rows}"
             )
         self.every_n_steps, self.rows, self.argument = every_n_steps, rows, argument
+        self.checked = -1
 
     def on_train_batch_start(
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Checks the model as it is."""
-        if trainer.global_step % self.every_n_steps:
+        if trainer.global_step % self.every_n_steps or trainer.global_step == self.checked:
             return
+        self.checked = trainer.global_step
         given = batch[self.argument] if isinstance(batch, (tuple, list)) else batch
         few = mapped(lambda _, tensor: _first(tensor, self.rows), given)
-        check_model(pl_module, few).raise_if_failed()
+        check_layers(pl_module, few).raise_if_failed()
 
 
 def _first(tensor: Tensor, rows: int) -> Tensor:

@@ -31,18 +31,18 @@ class Comparison:
 
     @property
     def off(self) -> Tensor:
-        """How far off each element is, where there is a derivative."""
-        smooth = self.jacobian.smooth.view(self.truth.shape)
+        """How far off each element is, where there is a derivative and it is finite."""
+        known = self.jacobian.smooth.view(self.truth.shape) & self.returned.isfinite()
         off = (self.returned - self.truth).abs()
-        return torch.where(smooth, off, torch.zeros_like(off))
+        return torch.where(known, off, torch.zeros_like(off))
 
     @property
     def is_wrong(self) -> bool:
         """Whether it is farther off than rounding explains."""
         scale = self.truth.abs().max().item() if self.truth.numel() else 0.0
-        error = self.jacobian.error.max().item() if self.truth.numel() else 0.0
+        error = self.jacobian.error.view(self.truth.shape)
         allowed = TOLERANCE * max(scale, 1e-3) + 100 * error
-        return bool((~(self.off <= allowed)).any())
+        return bool((self.jacobian.smooth.view(error.shape) & ~(self.off <= allowed)).any())
 
 
 def compare(subject: Subject) -> dict[str, Comparison]:
@@ -103,22 +103,22 @@ def away_from_kinks(subject: Subject) -> Iterator[str]:
 
 def _moved(subject: Subject) -> str:
     moved: dict[str, int] = {}
-    for _ in range(TRIES):
+    for seed in range(TRIES):
         kinks = {name: ~c.jacobian.smooth for name, c in subject.notes["compared"].items()}
         if not any(mask.any() for mask in kinks.values()):
             break
         for name, mask in kinks.items():
             if mask.any():
                 moved[name] = max(moved.get(name, 0), int(mask.sum()))
-                _move(subject.variables[name], mask)
+                _move(subject.variables[name], mask, seed)
         subject.notes["compared"] = compare(subject)
     return " and ".join(f"{count} elements of {name}" for name, count in moved.items())
 
 
 @torch.no_grad()
-def _move(variable: Tensor, mask: Tensor) -> None:
+def _move(variable: Tensor, mask: Tensor, seed: int = 0) -> None:
     values = as_real(variable.detach())
-    (random,) = random_like([values], seed=2)
+    (random,) = random_like([values], seed + 2)
     moved = mask.expand(values.numel()).view(values.shape).to(values.device)
     values += MOVED * values.abs().clamp(min=1) * random * moved
 

@@ -120,14 +120,14 @@ def _kept_on(ctx: Any) -> Iterator[tuple[str, Tensor]]:
 
 
 def _storages(subject: Subject, passed: Pass) -> set[int]:
-    buffers = subject.module.buffers() if subject.module else ()
+    buffers = subject.module.buffers() if subject.module is not None else ()
     state = [*subject.parameters.values(), *buffers]
     tensors = [*passed.given.values(), *passed.values.values(), *state]
     return {_storage(t) for t in tensors} - {0}
 
 
 def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else 0
 
 
 @check

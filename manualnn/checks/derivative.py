@@ -22,7 +22,8 @@ class Jacobian:
     """The derivative of all outputs by one variable; complex numbers are two real ones each.
 
     Attributes:
-        rows: (numbers of the variable, numbers of the outputs), outputs one after the other.
+        rows: (numbers of the variable, numbers of the outputs), outputs one after the other; nan
+            where an output is, beside that point.
         error: (numbers of the variable), how far off it may be.
         smooth: (numbers of the variable), false where there is a kink: no derivative.
     """
@@ -33,7 +34,7 @@ class Jacobian:
 
     def product(self, cotangent: Tensor, shape: torch.Size) -> Tensor:
         """The true gradient for the cotangents of all outputs, one after the other."""
-        return (self.rows @ cotangent).view(shape)
+        return (self.rows.nan_to_num() @ cotangent).view(shape)
 
 
 @torch.no_grad()
@@ -80,8 +81,8 @@ def _of_element(
         smooth = apart <= CONSISTENT * scale + 100 * rounding and not bent  # false for nan
         if smooth:
             return near, error, True
-        if best is None or error < best[1]:
-            best = near.nan_to_num(), error, False
+        if best is None or not best[1] <= error:  # which may be nan
+            best = near, error, False
     assert best is not None
     return best
 
@@ -92,12 +93,20 @@ def _quotients(
     """The central quotient, and how much the one ahead is larger than the one behind."""
     values[place] = before + h
     width = values[place].item()
-    ahead = as_vector(subject())
+    ahead = _or_nan(subject, here)
     values[place] = before - h
     width -= values[place].item()
-    behind = as_vector(subject())
+    behind = _or_nan(subject, here)
     values[place] = before
     return (ahead - behind) / width, (ahead - 2 * here + behind) / (width / 2)
+
+
+def _or_nan(subject: Subject, like: Tensor) -> Tensor:
+    """The outputs, or nan where it takes no such values: a smaller step may stay inside."""
+    try:
+        return as_vector(subject())
+    except Exception:
+        return torch.full_like(like, torch.nan)
 
 
 def _largest(values: Tensor) -> float:

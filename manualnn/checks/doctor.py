@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from manualnn.checks import (
@@ -19,10 +21,19 @@ from manualnn.checks import (
     transforms,
     usage,
 )
-from manualnn.checks.gradients import along_directions
-from manualnn.checks.registry import CHECKS, Check
-from manualnn.checks.report import Finding, Report
-from manualnn.checks.subject import WIDE, Subject, converted, is_floating, mapped, tensors_in
+from manualnn.checks.gradients import along_directions, is_right_as_a_whole
+from manualnn.checks.registry import CHECKS, Check, NotRun
+from manualnn.checks.report import Finding, Report, first_line
+from manualnn.checks.subject import (
+    WIDE,
+    Subject,
+    argument_names,
+    converted,
+    is_floating,
+    mapped,
+    named,
+    tensors_in,
+)
 
 # Imported, they are registered.
 FILES_OF_CHECKS = (
@@ -57,8 +68,9 @@ def check_module(
     Args:
         module: Any.
         inputs: Its arguments: tensors, and tuples, lists and dicts of them among others. With up to
-            2,000 numbers in all that can be differentiated by, each is compared and mistakes are
-            named; beyond that, slopes along a few directions are compared.
+            2,000 numbers in all that can be differentiated by, or as many as take two seconds, each
+            is compared and mistakes are named; beyond that, and where it is not computed in
+            float64, slopes along a few directions are compared.
         only: Names of the checks to run; otherwise all but those that take seconds.
         without: Names of checks to leave out.
 
@@ -71,6 +83,7 @@ def check_module(
     return check_function(module, *inputs, only=only, without=without)
 
 
+@torch.enable_grad()
 def check_function(
     function: Callable[..., Any],
     *inputs: Any,
@@ -79,9 +92,11 @@ def check_function(
 ) -> Report:
     """Examines a function, such as the ``apply`` of a Function; see :func:`check_module`."""
     chosen = chosen_checks(only, without)
-    subject, obstacle = prepared(function, inputs)
-    report = Report(subject.name, [obstacle] if obstacle else [])
-    for check in chosen if report.ok else ():
+    subject, said = prepared(function, inputs)
+    if subject is None:
+        return Report(named(function), [said] if said else [])
+    report = Report(subject.name, [said] if said else [])
+    for check in chosen:
         found = list(check(subject))
         report.findings.extend(found)
         if not any(finding.level in ("wrong", "not run", "unsupported") for finding in found):
@@ -89,10 +104,12 @@ def check_function(
     return report
 
 
+@torch.enable_grad()
 def check_model(model: nn.Module, *inputs: Any, without: Collection[str] = ()) -> Report:
     """Examines the layer of a model whose gradient is the first to be wrong in the backward pass.
 
-    The model is called once, and each of its layers gets what it got then.
+    The model is called once, each of its layers gets what it got then, and at last the model as a
+    whole is compared along one direction of all its parameters and inputs.
 
     Args:
         model: Any; layers are its modules without modules in them.
@@ -100,34 +117,89 @@ def check_model(model: nn.Module, *inputs: Any, without: Collection[str] = ()) -
         without: Names of checks to leave out.
 
     Returns:
-        The report of that layer, or one that says that all slopes were right.
+        The report of that layer, or one that says that all slopes were right, and of what there
+        are none.
     """
-    calls = calls_of_layers(model, inputs)
-    for name, layer, given in reversed(calls):
-        subject, obstacle = prepared(layer, given)
-        if not obstacle and any(f.level == "wrong" for f in along_directions(subject)):
-            report = check_module(layer, *given, without=without)
-            return Report(f"{name} ({report.name})", report.findings, report.passed)
-    text = f"the slopes of all {len(calls)} calls of layers are right"
-    return Report(type(model).__name__, [Finding("first-order", "advice", text)])
+    report = check_layers(model, *inputs, without=without)
+    if report.ok and report.passed:
+        report.findings.extend(_of_the_whole(model, inputs))
+    return report
+
+
+def _of_the_whole(model: nn.Module, inputs: tuple[Any, ...]) -> Iterator[Finding]:
+    subject, said = prepared(model, inputs)
+    try:
+        if subject is None:
+            raise NotRun(said.text if said else "it cannot be examined")
+        if not is_right_as_a_whole(subject):
+            text = (
+                "the gradients of the whole model are wrong, and those of its layers are right: it "
+                "is a function between them, or a module with others in it"
+            )
+            yield Finding("first-order", "wrong", text)
+    except Exception as error:
+        yield Finding("first-order", "not run", f"the whole model: {error}")
+
+
+def check_layers(model: nn.Module, *inputs: Any, without: Collection[str] = ()) -> Report:
+    """Examines the layers of a model, as :func:`check_model` does, and not the whole."""
+    report = Report(type(model).__name__)
+    try:
+        calls = calls_of_layers(model, inputs)
+    except Exception as error:
+        text = f"the model raises {first_line(error)}"
+        report.findings.append(Finding("forward", "wrong", text))
+        return report
+    right = 0
+    for name, layer, given, by_name in reversed(calls):
+        subject, said = prepared(layer, given)
+        try:
+            if by_name:
+                raise NotRun(f"it was called with {', '.join(by_name)} by name alone")
+            if subject is None:
+                raise NotRun(said.text if said else "it cannot be examined")
+            found = [f for f in along_directions(subject) if f.level == "wrong"]
+            whole = check_module(layer, *given, without=without) if found else None
+            if whole and not whole.ok:
+                return Report(f"{name} ({whole.name})", whole.findings, whole.passed)
+            if found:
+                raise NotRun("slopes differ, and the full comparison finds nothing wrong")
+            right += 1
+        except Exception as error:
+            text = f"{name} ({type(layer).__name__}): {error}"
+            report.findings.append(Finding("first-order", "not run", text))
+    if right:
+        report.passed.append(f"slopes of {right} of {len(calls)} calls of layers")
+    elif not calls:
+        text = "no layer was called: is the model compiled, or are there no modules in it?"
+        report.findings.append(Finding("first-order", "not run", text))
+    return report
 
 
 def calls_of_layers(
     model: nn.Module, inputs: tuple[Any, ...]
-) -> list[tuple[str, nn.Module, tuple[Any, ...]]]:
-    """Calls a model, and returns its layers with their arguments, in the order of their calls."""
-    calls: list[tuple[str, nn.Module, tuple[Any, ...]]] = []
+) -> list[tuple[str, nn.Module, tuple[Any, ...], dict[str, Any]]]:
+    """Calls a model, and returns its layers with their arguments, in the order of their calls.
+
+    As far as they can, keyword arguments stand in their places among the others.
+    """
+    calls: list[tuple[str, nn.Module, tuple[Any, ...], dict[str, Any]]] = []
     hooks = []
     for name, layer in model.named_modules():
-        if not any(layer.children()):
+        if next(layer.children(), None) is None:
 
-            def note(layer: nn.Module, given: tuple[Any, ...], name: str = name) -> None:
-                calls.append((name, layer, mapped(lambda _, t: t.detach().clone(), given)))
+            def note(
+                layer: nn.Module, given: tuple[Any, ...], named: dict[str, Any], name: str = name
+            ) -> None:
+                bound = inspect.signature(layer.forward).bind(*given, **named)
+                bound.apply_defaults()
+                copied = mapped(lambda _, t: t.detach().clone(), bound.args)
+                calls.append((name, layer, copied, bound.kwargs))
 
-            hooks.append(layer.register_forward_pre_hook(note))
+            hooks.append(layer.register_forward_pre_hook(note, with_kwargs=True))
     try:
         with Subject(model, inputs).unchanged():
-            model(*inputs)
+            model(*mapped(lambda _, tensor: tensor.clone(), inputs))
     finally:
         for hook in hooks:
             hook.remove()
@@ -149,18 +221,31 @@ def chosen_checks(only: Collection[str], without: Collection[str]) -> list[Check
 
 def prepared(
     function: Callable[..., Any], inputs: tuple[Any, ...]
-) -> tuple[Subject, Finding | None]:
-    """Returns a copy to examine, in float64 where that is possible, and what forbids it.
+) -> tuple[Subject | None, Finding | None]:
+    """Returns a copy to examine, in float64 where that is possible, and what is to be said of it.
 
     Of inputs that need not have a gradient, as targets, the last ones are given none if it does
-    not take them otherwise.
+    not take them otherwise. There is no copy of what cannot be examined.
     """
-    for given in _differentiated(inputs):
-        subject = Subject(_copied(function), given)
-        obstacle = _obstacle(subject)
-        if not obstacle:
-            return _in_double(subject), None
-    return subject, obstacle
+    choices = list(_differentiated(inputs))
+    for needed in (_works_beside, lambda subject: True):
+        for number, given in enumerate(choices):
+            subject, obstacle = _subject(function, given)
+            if subject is None:
+                continue
+            if needed(subject):
+                return _in_double(subject), _dropped(subject, choices[0]) if number else None
+    return None, obstacle
+
+
+def _dropped(subject: Subject, inputs: tuple[Any, ...]) -> Finding:
+    """Says by which inputs it is not differentiated."""
+    names = argument_names(subject.function, len(inputs))
+    pairs = zip(inputs, names, strict=True)
+    floating = [n for value, name in pairs for n, t in tensors_in(value, name) if is_floating(t)]
+    left = ", ".join(name for name in floating if name not in subject.variables)
+    text = f"not differentiated by {left}: the forward pass does not take that, or no other value"
+    return Finding("forward", "advice", text)
 
 
 def _differentiated(inputs: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
@@ -188,30 +273,45 @@ def _in_double(subject: Subject) -> Subject:
         return subject
     try:
         wide = converted(subject, WIDE)
-    except Exception:
+        return wide if not _obstacle(wide) and wide.is_double else subject
+    except Exception:  # it cannot be copied
         return subject
-    return wide if not _obstacle(wide) and wide.is_double else subject
+
+
+def _subject(
+    function: Callable[..., Any], inputs: tuple[Any, ...]
+) -> tuple[Subject | None, Finding | None]:
+    """Returns what there is to examine, or why there is nothing."""
+    try:
+        subject = Subject(_copied(function), inputs)
+        obstacle = _obstacle(subject)
+    except Exception as error:
+        text = f"the forward pass raises {first_line(error)}"
+        return None, Finding("forward", "wrong", text)
+    return (None, obstacle) if obstacle else (subject, None)
 
 
 def _obstacle(subject: Subject) -> Finding | None:
-    """Why there is nothing to examine, if so."""
+    """Why there is nothing to examine, if so; raises what the forward pass raises."""
     if any(tensor.is_meta for tensor in subject.variables.values()):
         return Finding("forward", "wrong", "it is on the meta device: there are no numbers in it")
-    at = subject.values()
-    try:
-        outputs = subject()
-        for step in (BESIDE, -BESIDE):
-            subject.set({name: values + step for name, values in at.items()})
-            subject()
-    except Exception as error:
-        first = (str(error).splitlines() or [""])[0]
-        text = f"the forward pass raises {type(error).__name__}: {first}"
-        return Finding("forward", "wrong", text)
-    finally:
-        subject.set(at)
+    outputs = subject()
     if not outputs:
         return Finding("forward", "wrong", "it returns no floating tensor")
     if not any(output.requires_grad for output in outputs):
         text = "no output depends on an input or a parameter in a way that autograd follows"
         return Finding("forward", "wrong", text)
     return None
+
+
+def _works_beside(subject: Subject) -> bool:
+    at = subject.values()
+    try:
+        for step in (BESIDE, -BESIDE):
+            subject.set({name: values + step for name, values in at.items()})
+            subject()
+    except Exception:
+        return False
+    finally:
+        subject.set(at)
+    return True

@@ -20,7 +20,7 @@ from manualnn.checks.comparison import (
 from manualnn.checks.diagnosis import Chart, diagnose
 from manualnn.checks.graph import graph_nodes
 from manualnn.checks.registry import NotRun, advice, check
-from manualnn.checks.report import Diagnosis, Finding
+from manualnn.checks.report import Diagnosis, Finding, first_line
 from manualnn.checks.subject import Subject, as_real, as_vector, inner, is_floating, random_like
 
 TOLERANCE_OF_SLOPES = 1e-6
@@ -37,16 +37,16 @@ def first_order(subject: Subject) -> Iterator[Finding]:
     """Each gradient is that of central differences, for random cotangents."""
     if subject.changes_parameters():
         raise NotRun("the forward pass changes the parameters: it is no function of them")
-    if not all(output.isfinite().all() for output in subject()):
-        raise NotRun("an output is not finite")
+    _require_finite(subject)
     if is_large(subject):
         yield from along_directions(subject)
         return
     try:
-        found = compare(subject)
-    except RuntimeError as error:
+        subject.returned(random_like(subject()))
+    except Exception as error:
         yield from _raised(error)
         return
+    found = compare(subject)
     yield from _not_finite(subject, found)
     if any(not comparison.jacobian.smooth.all() for comparison in found.values()):
         yield from _at_ties(subject, found)
@@ -56,12 +56,23 @@ def first_order(subject: Subject) -> Iterator[Finding]:
             yield advice(f"{moved} lie at kinks, where there is no derivative; they were moved")
         found = subject.notes["compared"]
         for name, comparison in found.items():
-            if comparison.is_wrong and comparison.returned.isfinite().all():
+            rough = int((~comparison.jacobian.smooth).sum())
+            if rough and rough == comparison.truth.numel():
+                raise NotRun(f"there is no derivative by {name} nearby")
+            if rough:
+                yield advice(f"{rough} elements of {name} have no derivative nearby: not compared")
+            if comparison.is_wrong:
                 yield _wrong(subject, found, name)
+
+
+def _require_finite(subject: Subject) -> None:
+    if not all(output.isfinite().all() for output in subject()):
+        raise NotRun("an output is not finite")
 
 
 def along_directions(subject: Subject) -> Iterator[Finding]:
     """Compares slopes along a few random directions: for many elements, or few digits."""
+    _require_finite(subject)
     found = list(_unlike_slopes(subject))
     if found:
         with moved_at_random(subject):
@@ -81,7 +92,7 @@ def _unlike_slopes(subject: Subject) -> Iterator[Finding]:
     cotangents = random_like(subject())
     try:
         returned = subject.returned(cotangents)
-    except RuntimeError as error:
+    except Exception as error:
         yield from _raised(error)
         return
 
@@ -111,8 +122,33 @@ def _unlike_slopes(subject: Subject) -> Iterator[Finding]:
                 break
 
 
-def _raised(error: RuntimeError) -> Iterator[Finding]:
-    text = str(error).splitlines()[0]
+def is_right_as_a_whole(subject: Subject) -> bool:
+    """Whether the slope along one random direction of all variables together is right."""
+    _require_finite(subject)
+    cotangents = random_like(subject())
+    returned = subject.returned(cotangents)
+    at = subject.values()
+    directions = dict(zip(at, random_like(list(at.values())), strict=True))
+    step = torch.zeros((), dtype=torch.float64)
+
+    def total() -> Tensor:
+        subject.set({name: v + step.to(v.dtype) * directions[name] for name, v in at.items()})
+        try:
+            return torch.stack(list(map(inner, subject(), cotangents))).sum()
+        finally:
+            subject.set(at)
+
+    slopes = {n: float(inner(g, directions[n])) for n, g in returned.items() if g is not None}
+    size = sum(slope * slope for slope in slopes.values()) ** 0.5
+    steps = STEPS_OF_DOUBLE if subject.is_double else STEPS_OF_SINGLE
+    tolerance = TOLERANCE_OF_SLOPES if subject.is_double else TOLERANCE_OF_SINGLE
+    truth, uncertain = slope(total, step, torch.ones(()), steps)
+    off = abs(sum(slopes.values()) - truth)
+    return off <= 100 * (tolerance * max(abs(truth), size) + uncertain) + 1e-9
+
+
+def _raised(error: Exception) -> Iterator[Finding]:
+    text = first_line(error)
     shapes = re.search(
         r"invalid gradient at index \d+ - got \[(.*)\] but .* shape .*\[(.*)\]", text
     )
@@ -136,7 +172,7 @@ def _raised(error: RuntimeError) -> Iterator[Finding]:
 def _not_finite(subject: Subject, found: dict[str, Comparison]) -> Iterator[Finding]:
     for name, comparison in found.items():
         bad = ~comparison.returned.isfinite()
-        bad &= comparison.truth.isfinite()
+        bad &= comparison.jacobian.rows.isfinite().all(1).view(bad.shape)
         if bad.any():
             values = comparison.returned[bad].unique()[:2].tolist()
             at = as_real(subject.variables[name].detach()).cpu()[bad].abs()
@@ -210,12 +246,12 @@ def _diagnosed(subject: Subject, found: dict[str, Comparison], name: str) -> Dia
     chart = Chart(
         subject,
         name,
-        comparison.jacobian.rows,
+        comparison.jacobian.rows.nan_to_num(),
         returned,
         comparison.truth.shape,
         flat if len(outputs) > 1 else as_real(outputs[0]).cpu(),
         list(pairwise(accumulate((as_real(y).numel() for y in outputs), initial=0))),
-        {other: each.jacobian.rows for other, each in found.items()},
+        {other: each.jacobian.rows.nan_to_num() for other, each in found.items()},
         tensors_at_hand(subject),
     )
     linear = (returned @ as_vector(random_like(outputs))).view(comparison.truth.shape)
@@ -242,7 +278,7 @@ def _returned_map(subject: Subject, name: str, outputs: Sequence[Tensor]) -> Ten
 def _not_linear(subject: Subject, name: str, comparison: Comparison) -> Diagnosis | None:
     twice = [2 * v for v in random_like(subject())]
     again = subject.returned(twice)[name]
-    if again is not None and torch.allclose(again, comparison.returned):
+    if again is not None and torch.allclose(as_vector([again]), comparison.returned.flatten()):
         return Diagnosis(
             "missing-factor",
             "Returned does not depend on the cotangent.",
@@ -267,7 +303,7 @@ def tensors_at_hand(subject: Subject) -> dict[str, Tensor]:
     for number, value in enumerate(subject.inputs):
         if isinstance(value, Tensor):
             add(f"input {number + 1}", value)
-    for name, buffer in subject.module.named_buffers() if subject.module else ():
+    for name, buffer in subject.module.named_buffers() if subject.module is not None else ():
         add(name, buffer)
     for number, output in enumerate(outputs):
         add("the output" if len(outputs) == 1 else f"output {number + 1}", output)

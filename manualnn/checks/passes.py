@@ -13,6 +13,7 @@ from torch import Tensor
 
 from manualnn.checks.graph import graph_nodes
 from manualnn.checks.registry import NotRun
+from manualnn.checks.report import first_line
 from manualnn.checks.subject import (
     SEED,
     Subject,
@@ -301,9 +302,3 @@ def size(tensors: Mapping[str, Tensor]) -> float:
 def epsilon(tensors: Mapping[str, Tensor]) -> float:
     """Returns the relative rounding of the least precise."""
     return max((torch.finfo(t.dtype).eps for t in tensors.values()), default=0.0)
-
-
-def first_line(error: Exception) -> str:
-    """Returns what an error says, in a line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from manualnn.checks.comparison import compare
+from manualnn.checks.comparison import ELEMENTS, compare, is_large
 from manualnn.checks.doctor import prepared
 
 
@@ -26,9 +26,11 @@ def heat_maps(function: Any, *inputs: Any, variable: str | None = None) -> Figur
     Raises:
         ValueError: If the subject cannot be examined, or has no such variable.
     """
-    subject, obstacle = prepared(function, inputs)
-    if obstacle:
-        raise ValueError(obstacle.text)
+    subject, said = prepared(function, inputs)
+    if subject is None:
+        raise ValueError(said.text if said else "it cannot be examined")
+    if is_large(subject):
+        raise ValueError(f"it takes float64 and up to {ELEMENTS} numbers, got {subject.elements}")
     found = compare(subject)
     if variable is None:
         variable = max(found, key=lambda name: float(found[name].off.max()))
@@ -55,7 +57,7 @@ def heat_maps(function: Any, *inputs: Any, variable: str | None = None) -> Figur
 
 def as_plane(values: Tensor) -> Tensor:
     """Lays all axes but the last below each other: (rows, columns)."""
-    wide = values.detach().real.double() if values.is_complex() else values.detach().double()
+    wide = values.detach().double()
     return torch.atleast_2d(wide) if wide.ndim < 2 else wide.flatten(0, -2)
 
 

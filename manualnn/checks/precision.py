@@ -8,9 +8,9 @@ from contextlib import suppress
 import torch
 from torch import Tensor
 
-from manualnn.checks.passes import first_line, is_random, unless_it_raises
+from manualnn.checks.passes import is_random, unless_it_raises
 from manualnn.checks.registry import NotRun, advice, check, unsupported, wrong
-from manualnn.checks.report import Finding
+from manualnn.checks.report import Finding, first_line
 from manualnn.checks.subject import WIDE, Subject, converted, random_like
 
 SINGLE = {torch.float64: torch.float32, torch.complex128: torch.complex64}

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from manualnn.checks.report import Diagnosis, Finding
+from manualnn.checks.report import Diagnosis, Finding, first_line
 from manualnn.checks.subject import Subject
 
 Examination = Callable[[Subject], Iterator[Finding]]
@@ -39,6 +39,8 @@ class Check:
                 yield replace(finding, check=self.name)
         except NotRun as reason:
             yield Finding(self.name, "not run", str(reason))
+        except Exception as error:  # what nobody thought of must not hide what else there is
+            yield Finding(self.name, "not run", f"it raises {first_line(error)}")
 
 
 CHECKS: dict[str, Check] = {}

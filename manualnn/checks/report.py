@@ -78,6 +78,11 @@ class Report:
         """Whether nothing is wrong."""
         return not any(finding.level == "wrong" for finding in self.findings)
 
+    @property
+    def not_compared(self) -> bool:
+        """Whether the first-order check could not tell."""
+        return any(f.check == "first-order" and f.level == "not run" for f in self.findings)
+
     def raise_if_failed(self) -> None:
         """Raises :class:`GradientError`, with the report, if something is wrong."""
         __tracebackhide__ = True
@@ -92,6 +97,8 @@ class Report:
         """What a person reads."""
         wrong = sum(finding.level == "wrong" for finding in self.findings)
         verdict = f"{wrong} wrong" if wrong else "right"
+        if self.not_compared and not wrong:
+            verdict = "nothing wrong was found, but no gradient was compared"
         lines = [f"{self.name}: {verdict}"]
         found = sorted(self.findings, key=lambda finding: LEVELS.index(finding.level))
         alike: dict[tuple[str, str, Diagnosis | None], list[Finding]] = {}
@@ -103,3 +110,9 @@ class Report:
         if self.passed:
             lines.append(f"  passed: {', '.join(self.passed)}")
         return "\n".join(lines)
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error says, in a line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__

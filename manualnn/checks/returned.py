@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd import Function
 
 from manualnn.checks.passes import baseline, copies, forward, own_nodes
-from manualnn.checks.registry import advice, check, wrong
+from manualnn.checks.registry import NotRun, advice, check, wrong
 from manualnn.checks.report import Finding
 from manualnn.checks.subject import Subject
 
@@ -22,7 +22,9 @@ def gradient_properties(subject: Subject) -> Iterator[Finding]:
     """A Function returns gradients of the dtype, layout, shape and strides of its arguments."""
     right = baseline(subject)
     with forward(subject) as passed:
-        nodes = own_nodes(passed)
+        nodes = [node for node in own_nodes(passed) if node._forward_cls.vjp is Function.vjp]
+        if not nodes:
+            raise NotRun("what vjp returns is not seen")
         with _recorded({node._forward_cls for node in nodes}) as returned:
             passed.gradients(copies(right.cotangents))
         for node in nodes:
@@ -37,9 +39,8 @@ def _recorded(functions: set[type[Function]]) -> Iterator[dict[Any, tuple[Any, .
     returned: dict[Any, tuple[Any, ...]] = {}
     with ExitStack() as stack:
         for function in functions:
-            if function.vjp is Function.vjp:  # else that is its backward
-                record = staticmethod(_recording(function.backward, returned))
-                stack.enter_context(mock.patch.object(function, "backward", record))
+            record = staticmethod(_recording(function.backward, returned))
+            stack.enter_context(mock.patch.object(function, "backward", record))
         yield returned
 
 
@@ -81,6 +82,9 @@ def _improper(gradient: Tensor, where: str, target: Any, expected: Any) -> Itera
 
 def _of_other_dtype(where: str, found: torch.dtype, expected: torch.dtype) -> Finding:
     text = f"{where} is {found}, not {expected}"
+    if not (found.is_floating_point or found.is_complex):
+        guess = "Numbers were rounded to whole ones."
+        return wrong(text, "precision", "It has no fractions.", guess)
     if torch.finfo(found).eps <= torch.finfo(expected).eps:
         return advice(f"{text}: autograd casts it")
     return wrong(

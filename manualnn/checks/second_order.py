@@ -10,9 +10,9 @@ from torch import Tensor
 from manualnn.checks.comparison import away_from_kinks, is_large, slope
 from manualnn.checks.gradients import STEPS_OF_DOUBLE, TOLERANCE_OF_SLOPES
 from manualnn.checks.layouts import layouts
-from manualnn.checks.passes import FINE, Tensors, differences, first_line, tolerance
+from manualnn.checks.passes import FINE, Tensors, differences, tolerance
 from manualnn.checks.registry import NotRun, check, unsupported, wrong
-from manualnn.checks.report import Finding
+from manualnn.checks.report import Finding, first_line
 from manualnn.checks.subject import Subject, inner, random_like
 
 
@@ -36,8 +36,8 @@ def _unlike_differences(subject: Subject) -> Iterator[Finding]:
     leaves = [v.requires_grad_() for v in random_like(subject())]
     try:
         second = second_gradients(subject, leaves)
-    except RuntimeError as error:
-        yield unsupported(str(error).splitlines()[0])
+    except Exception as error:
+        yield unsupported(first_line(error))
         return
     for name, variable in _differentiated(subject, leaves).items():
         (direction,) = random_like([variable])

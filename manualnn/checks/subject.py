@@ -44,7 +44,7 @@ class Subject:
         """
         self.function = function
         self.module = function if isinstance(function, nn.Module) else None
-        self.name = type(function).__name__ if self.module else named(function)
+        self.name = type(function).__name__ if self.module is not None else named(function)
         self.variables: dict[str, Tensor] = {}
         self.notes: dict[str, Any] = {}
         names = argument_names(function, len(inputs))
@@ -53,7 +53,7 @@ class Subject:
         self.inputs = tuple(
             self._leaves(value, name) for value, name in zip(inputs, names, strict=True)
         )
-        self.parameters = dict(self.module.named_parameters()) if self.module else {}
+        self.parameters = dict(self.module.named_parameters()) if self.module is not None else {}
         for name in self.variables.keys() & self.parameters.keys():
             self.variables[f"input {name}"] = self.variables.pop(name)
         self.variables |= {n: p for n, p in self.parameters.items() if p.requires_grad}
@@ -65,9 +65,29 @@ class Subject:
 
     @property
     def is_double(self) -> bool:
-        """Whether it is computed in float64."""
-        wide = (torch.float64, torch.complex128)
-        return all(t.dtype in wide for t in (*self.variables.values(), *self()))
+        """Whether it is computed in float64, and not in something narrower in between."""
+        if "is double" not in self.notes:
+            wide = (torch.float64, torch.complex128)
+            self.notes["is double"] = (
+                all(t.dtype in wide for t in (*self.variables.values(), *self()))
+                and not self._is_rounded()
+            )
+        return bool(self.notes["is double"])
+
+    def _is_rounded(self) -> bool:
+        """Whether a change that float32 cannot hold changes nothing, and a larger one does."""
+        at, here = self.values(), self()
+        noise = dict(zip(at, random_like(list(at.values())), strict=True))
+        changed = []
+        try:
+            for size in (1e-10, 1e-3):
+                self.set({n: v + size * v.abs().clamp(max=1) * noise[n] for n, v in at.items()})
+                changed.append(not all(map(torch.equal, here, self())))
+        except Exception:  # out of what it takes
+            return False
+        finally:
+            self.set(at)
+        return changed == [False, True]
 
     def _leaves(self, value: Any, name: str) -> Any:
         def leaf(where: str, tensor: Tensor) -> Tensor:
@@ -117,13 +137,13 @@ class Subject:
     @contextmanager
     def unchanged(self) -> Iterator[None]:
         """Puts parameters, buffers and random numbers back, and shows no warnings."""
-        modules = list(self.module.modules()) if self.module else []
+        modules = list(self.module.modules()) if self.module is not None else []
         held: list[tuple[dict[str, Any], str, Tensor, Tensor]] = [
             (kept, name, tensor, tensor.detach().clone())
             for module in modules
             for kept in (module._parameters, module._buffers)
             for name, tensor in kept.items()
-            if tensor is not None
+            if tensor is not None and tensor.layout == torch.strided
         ]
         try:
             with torch.random.fork_rng(_devices()), warnings.catch_warnings():
@@ -133,7 +153,8 @@ class Subject:
         finally:
             for kept, name, tensor, before in held:
                 kept[name] = tensor
-                tensor.data.copy_(before)  # unseen by autograd, which may have saved it
+                if not torch.equal(tensor, before):
+                    tensor.data.copy_(before)  # unseen by autograd, which may have saved it
 
     def returned(
         self, cotangents: Sequence[Tensor], create_graph: bool = False
@@ -229,8 +250,10 @@ def inner(one: Tensor, other: Tensor) -> Tensor:
 
 def random_like(tensors: Sequence[Tensor], seed: int = 1) -> list[Tensor]:
     """Returns random, contiguous tensors, the same each time."""
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(t.shape, generator=generator, dtype=_wide(t)).to(t) for t in tensors]
+    generator, cpu = torch.Generator().manual_seed(seed), torch.device("cpu")
+    return [
+        torch.randn(t.shape, generator=generator, dtype=_wide(t), device=cpu).to(t) for t in tensors
+    ]
 
 
 def _wide(tensor: Tensor) -> torch.dtype:

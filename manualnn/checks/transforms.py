@@ -24,14 +24,13 @@ from manualnn.checks.passes import (
     copies,
     distance,
     epsilon,
-    first_line,
     forward,
     is_random,
     random_tensors_like,
     unless_it_raises,
 )
 from manualnn.checks.registry import NotRun, check, costly_check, unsupported, wrong
-from manualnn.checks.report import Finding
+from manualnn.checks.report import Finding, first_line
 from manualnn.checks.second_order import second_gradients, weights
 from manualnn.checks.subject import Subject, converted, is_floating, mapped, tensors_in
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from manualnn.checks.diagnosis import convolution, elsewhere, normalisation, places, scale, terms
 from manualnn.checks.diagnosis.chart import TOLERANCE, Chart
 from manualnn.checks.report import Diagnosis
@@ -59,7 +61,8 @@ __all__ = ["HYPOTHESES", "OF_COMPLEX", "Chart", "diagnose"]
 def diagnose(chart: Chart) -> Diagnosis | None:
     """Returns the first cause that explains what was returned, or None."""
     for hypothesis in OF_COMPLEX if chart.is_complex else HYPOTHESES:
-        for guess in hypothesis(chart):
-            if guess.error < TOLERANCE:
-                return Diagnosis(guess.cause, guess.evidence, guess.meaning, guess.error)
+        with suppress(Exception):  # it may have called the subject where that does not work
+            for guess in hypothesis(chart):
+                if guess.error < TOLERANCE:
+                    return Diagnosis(guess.cause, guess.evidence, guess.meaning, guess.error)
     return None

@@ -49,7 +49,7 @@ def _operands(chart: Chart) -> Iterator[tuple[Tensor, Tensor]]:
     for weight, x in product(fitting.values(), inputs):
         is_involved = variables[chart.name] is weight or variables[chart.name] is x
         if weight is not x and is_involved and weight.shape[0] == chart.output.shape[1]:
-            yield weight.detach(), x.detach()
+            yield weight.detach().cpu(), x.detach().cpu()
 
 
 def _geometries() -> Iterator[Geometry]:

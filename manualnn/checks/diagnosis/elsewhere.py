@@ -85,7 +85,7 @@ def _tabulated(chart: Chart) -> tuple[Tensor, Tensor]:
                 values = torch.zeros(variable.numel(), dtype=torch.float64)
                 values[: len(some)] = some + move
                 with replaced(variable, values.view_as(variable)):
-                    parts.append(chart.subject()[0].flatten()[: len(some)])
+                    parts.append(chart.subject()[0].flatten()[: len(some)].cpu())
             outputs.append(torch.cat(parts).double())
     middle, ahead, behind = outputs
     return middle, (ahead - behind) / (2 * h)
@@ -125,7 +125,7 @@ def _changed(weight: Tensor, name: str) -> Iterator[tuple[str, str, str, Tensor]
 def through_another_weight(chart: Chart) -> Guesses:
     """dL/dX = d W2^T where d W1^T is right: the last factor is another matrix."""
     weights = {
-        name: p.detach().double()
+        name: p.detach().double().cpu()
         for name, p in chart.subject.parameters.items()
         if p.ndim == 2 and p.shape[0] == p.shape[1] == (chart.shape or [0])[-1]
     }

@@ -76,9 +76,9 @@ def _candidates(chart: Chart) -> Iterator[Norm]:
     gammas = [torch.ones((), dtype=x.dtype)]
     for p in chart.subject.parameters.values():
         if p.ndim == 1 and x.ndim > 2 and p.numel() == x.shape[1]:
-            gammas.append(p.detach().view(-1, *[1] * (x.ndim - 2)))
+            gammas.append(p.detach().cpu().view(-1, *[1] * (x.ndim - 2)))
         elif p.ndim and p.shape == x.shape[-p.ndim :]:
-            gammas.append(p.detach())
+            gammas.append(p.detach().cpu())
     kinds = ((True, False), (True, True), (False, False))
     for axes, gamma, eps, kind in product(_subsets(x.ndim), gammas, EPS, kinds):
         yield Norm(axes, eps, *kind, gamma)
@@ -154,8 +154,8 @@ def _other_statistics(chart: Chart, norm: Norm, cotangents: Tensor, returned: Te
 def _running(chart: Chart, norm: Norm) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Pairs of buffers that could be mean and variance of the channels, broadcast."""
     x = chart.variable
-    buffers = chart.subject.module.named_buffers() if chart.subject.module else ()
-    fitting = {n: b.double() for n, b in buffers if b.shape == (x.shape[1],)}
+    buffers = chart.subject.module.named_buffers() if chart.subject.module is not None else ()
+    fitting = {n: b.double().cpu() for n, b in buffers if b.shape == (x.shape[1],)}
     for (mean_name, mean), (name, variance) in permutations(fitting.items(), 2):
         view = (-1, *[1] * (x.ndim - 2))
         invstd = (variance.clamp(min=0) + norm.eps).rsqrt().view(view)
