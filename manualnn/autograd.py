@@ -36,13 +36,17 @@ dicts do not survive ``vmap`` and ``jvp`` together. Private names of torch live 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar, TypeGuard
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any, ClassVar, ParamSpec, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor
 from torch._C import _functorch
 from torch.autograd import forward_ad
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Function(torch.autograd.Function):
@@ -97,6 +101,23 @@ def apply(function: type[Function], *args: Any) -> Any:
         return call(*args)
     with torch.autocast(device, enabled=False):
         return call(*args)
+
+
+def led_nowhere(forward: Callable[P, R]) -> Callable[P, R]:
+    """A layer's forward pass, in which no ``TorchFunctionMode`` is told of each call.
+
+    What a layer of ours calls is hand-derived already; to look at every call takes longer than a
+    small layer does.
+    """
+
+    @wraps(forward)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> R:
+        if torch.compiler.is_compiling() or not torch._C._is_torch_function_mode_enabled():
+            return forward(*args, **kwargs)
+        with torch._C.DisableTorchFunction():
+            return forward(*args, **kwargs)
+
+    return alone
 
 
 def _distinct(args: tuple[Any, ...]) -> Iterable[Any]:

@@ -49,9 +49,10 @@ class _Routing(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
-        ours, values = ROUTES.get(func), [*args, *kwargs.values()]
-        if ours is None or "out" in kwargs or not (_are_plain(types) and _are_real(values)):
+        ours, kwargs = ROUTES.get(func), kwargs or {}
+        if ours is None or "out" in kwargs:
+            return func(*args, **kwargs)
+        if not (_are_plain(types) and _are_real([*args, *kwargs.values()])):
             return func(*args, **kwargs)
         return ours(*args, **{NUMPY_NAMES.get(name, name): v for name, v in kwargs.items()})
 

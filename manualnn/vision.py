@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from manualnn.autograd import led_nowhere
 from manualnn.layers.arithmetic import mul
 from manualnn.layers.batchnorm import batch_norm
 from manualnn.losses.box_iou import (
@@ -130,6 +131,7 @@ def _twins() -> tuple[type[nn.Module], type[nn.Module]]:
 
         __qualname__ = "FrozenBatchNorm2d"
 
+        @led_nowhere
         def forward(self, x: Tensor) -> Tensor:
             """Y = gamma (X - mu) / sqrt(var + eps) + beta: (N, C, H, W) -> (N, C, H, W)."""
             return frozen_batch_norm(
@@ -141,6 +143,7 @@ def _twins() -> tuple[type[nn.Module], type[nn.Module]]:
 
         __qualname__ = "StochasticDepth"
 
+        @led_nowhere
         def forward(self, input: Tensor) -> Tensor:
             """Y = b X in training, X in evaluation; the input's shape."""
             return stochastic_depth(input, self.p, self.mode, self.training)

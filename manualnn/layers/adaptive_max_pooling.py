@@ -23,7 +23,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_float32
+from manualnn.autograd import Function, apply, autocast_float32, led_nowhere
 from manualnn.layers.average_pooling import OutputSize, parts_per_axis
 from manualnn.layers.geometry import Size, check_axes
 from manualnn.layers.pooling import (
@@ -133,6 +133,7 @@ class _HandDerivedAdaptiveMaxPool(nn.modules.pooling._AdaptiveMaxPoolNd):
     axes: int
     output_size: Any  # an OutputSize; torch's annotation has a None that torch refuses
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Y, and the places of the maxima if ``return_indices``."""
         return _adaptive_max_pool(self.axes, input, self.output_size, self.return_indices)

@@ -44,7 +44,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import apply, autocast_float32
+from manualnn.autograd import apply, autocast_float32, led_nowhere
 from manualnn.layers.geometry import Size, check_axes, per_axis
 from manualnn.layers.linear_map import linear_map
 from manualnn.layers.taps import Taps, precise, taps_grad_input
@@ -335,6 +335,7 @@ class _HandDerivedAvgPool(nn.modules.pooling._AvgPoolNd):
     count_include_pad: bool
     divisor_override: int | None = None  # AvgPool1d has no such option
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """The mean of every window."""
         options = (self.ceil_mode, self.count_include_pad, self.divisor_override)
@@ -371,6 +372,7 @@ class _HandDerivedAdaptiveAvgPool(nn.modules.pooling._AdaptiveAvgPoolNd):
     axes: int
     output_size: Any  # an OutputSize; torch's annotation has a None that torch refuses
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """The mean of every part."""
         return _adaptive_avg_pool(self.axes, input, self.output_size)

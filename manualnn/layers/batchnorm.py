@@ -34,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, is_batched
+from manualnn.autograd import Function, apply, is_batched, led_nowhere
 from manualnn.layers.normalisation import (
     Axes,
     NormalisationFunction,
@@ -256,6 +256,7 @@ def check_per_channel(
 class HandDerivedBatchNorm(nn.modules.batchnorm._BatchNorm):
     """The forward pass of BatchNorm1d, BatchNorm2d and BatchNorm3d; all else is torch.nn's."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """Y of Eq. 55; in training, updates the running statistics and counts the batch."""
         self._check_input_dim(input)

@@ -46,7 +46,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_lower
+from manualnn.autograd import Function, apply, autocast_lower, led_nowhere
 from manualnn.layers.geometry import Size, check_axes, per_axis
 from manualnn.layers.padding import pad
 
@@ -319,6 +319,7 @@ def _named_padding(
 class _HandDerivedConv(nn.modules.conv._ConvNd):
     """The forward pass of Conv1d, Conv2d and Conv3d; all else is torch.nn's."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         axes = len(self.kernel_size)
         padding: Size | str = self.padding

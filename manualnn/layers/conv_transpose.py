@@ -39,7 +39,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_lower
+from manualnn.autograd import Function, apply, autocast_lower, led_nowhere
 from manualnn.layers.conv import (
     ConvFunction,
     ConvGradInputFunction,
@@ -210,6 +210,7 @@ def _check_channels(input: Tensor, weight: Tensor, axes: int, groups: int) -> No
 class _HandDerivedConvTranspose(nn.modules.conv._ConvTransposeNd):
     """The forward pass of the three layers below; all else is torch.nn's."""
 
+    @led_nowhere
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Y, with the output padding that makes it of the size asked for."""
         name, axes = type(self).__name__, len(self.kernel_size)

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply
+from manualnn.autograd import Function, apply, led_nowhere
 from manualnn.layers.in_place import refuse_leaf
 
 
@@ -141,6 +141,7 @@ def _forget(input: Tensor, shape: torch.Size, p: float, training: bool, inplace:
 class Dropout(nn.Dropout):
     """:class:`torch.nn.Dropout` with a backward pass by hand: any shape."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """In training x m / (1 - p), else x; the input's shape."""
         return dropout(input, self.p, self.training, self.inplace)
@@ -149,6 +150,7 @@ class Dropout(nn.Dropout):
 class Dropout2d(nn.Dropout2d):
     """:class:`torch.nn.Dropout2d` with a backward pass by hand: (R, C, H, W), whole channels."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """In training x m / (1 - p), m one for each channel, else x; the input's shape."""
         return dropout2d(input, self.p, self.training, self.inplace)

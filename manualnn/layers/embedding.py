@@ -34,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply
+from manualnn.autograd import Function, apply, led_nowhere
 from manualnn.layers.in_place import is_traced
 
 
@@ -222,6 +222,7 @@ def _refuse_out_of_range(indices: Tensor, rows: int) -> None:
 class Embedding(nn.Embedding):
     """:class:`torch.nn.Embedding` with a backward pass by hand: indices (*) -> (*, D)."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """The rows of the weight that the indices name, (*, D)."""
         return embedding(

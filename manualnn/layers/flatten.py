@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from manualnn.autograd import led_nowhere
+
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Make one axis of several, as :func:`torch.flatten` does.
@@ -34,6 +36,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 class Flatten(nn.Flatten):
     """:class:`torch.nn.Flatten`: (R, C, H, W) -> (R, C H W)."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """Flatten axes ``start_dim`` to ``end_dim``."""
         return flatten(input, self.start_dim, self.end_dim)

@@ -33,7 +33,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_float32
+from manualnn.autograd import Function, apply, autocast_float32, led_nowhere
 from manualnn.layers.linear_map import linear_map
 
 
@@ -154,6 +154,7 @@ class LocalResponseNorm(nn.LocalResponseNorm):
     torch.Size([2, 8, 16, 16])
     """
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """y = x s^(-beta), the input's shape."""
         return local_response_norm(input, self.size, self.alpha, self.beta, self.k)

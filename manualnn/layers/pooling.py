@@ -33,7 +33,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply
+from manualnn.autograd import Function, apply, led_nowhere
 from manualnn.layers.geometry import Size, check_axes, per_axis
 
 
@@ -250,6 +250,7 @@ class _HandDerivedMaxPool(nn.modules.pooling._MaxPoolNd):
 
     axes: int
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """Y of Eq. 49, and the places of the maxima if ``return_indices``."""
         options = (self.padding, self.dilation, self.ceil_mode, self.return_indices)

@@ -47,7 +47,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import apply, autocast_float32
+from manualnn.autograd import apply, autocast_float32, led_nowhere
 from manualnn.layers.average_pooling import equal_parts
 from manualnn.layers.geometry import Size
 from manualnn.layers.linear_map import linear_map
@@ -279,6 +279,7 @@ class Upsample(nn.Upsample):
     torch.Size([2, 3, 16, 16])
     """
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         options = (self.size, self.scale_factor, self.mode, self.align_corners)
         return interpolate(input, *options, self.recompute_scale_factor)

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_float32
+from manualnn.autograd import Function, apply, autocast_float32, led_nowhere
 
 
 def softmax_grad_input(grad_output: Tensor, probabilities: Tensor, dim: int) -> Tensor:
@@ -140,6 +140,7 @@ def _along(
 class Softmax(nn.Softmax):
     """:class:`torch.nn.Softmax` with a backward pass by hand: any shape, along ``dim``."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """Probabilities, the input's shape."""
         return softmax(input, self.dim, _stacklevel=5)
@@ -148,6 +149,7 @@ class Softmax(nn.Softmax):
 class LogSoftmax(nn.LogSoftmax):
     """:class:`torch.nn.LogSoftmax` with a backward pass by hand: any shape, along ``dim``."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """Logarithms of probabilities, the input's shape."""
         return log_softmax(input, self.dim, _stacklevel=5)

@@ -28,7 +28,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import apply, autocast_float32
+from manualnn.autograd import apply, autocast_float32, led_nowhere
 from manualnn.layers.activations import elementwise, sigmoid
 from manualnn.losses.elementwise import (
     elementwise_loss,
@@ -219,6 +219,7 @@ def binary_cross_entropy_with_logits(
 class BCELoss(nn.BCELoss):
     """:class:`torch.nn.BCELoss` derived by hand: probabilities and targets of any shape."""
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """-(y log p + (1 - y) log(1 - p)), reduced."""
         return binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
@@ -227,6 +228,7 @@ class BCELoss(nn.BCELoss):
 class BCEWithLogitsLoss(nn.BCEWithLogitsLoss):
     """:class:`torch.nn.BCEWithLogitsLoss` derived by hand: sigmoid and cross-entropy in one."""
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """-(w y log sigmoid(x) + (1 - y) log sigmoid(-x)), reduced."""
         return binary_cross_entropy_with_logits(

@@ -27,7 +27,7 @@ import warnings
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import apply, autocast_float32
+from manualnn.autograd import apply, autocast_float32, led_nowhere
 from manualnn.layers.arithmetic import mul
 from manualnn.losses.elementwise import elementwise_loss
 from manualnn.losses.reduction import named_reduction
@@ -130,6 +130,7 @@ def _kl_div(input: Tensor, target: Tensor, reduction: str, log_target: bool) -> 
 class KLDivLoss(nn.KLDivLoss):
     """:class:`torch.nn.KLDivLoss` derived by hand: logarithms against probabilities."""
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Y (log y - x), reduced."""
         _warn_of_mean(self.reduction, stacklevel=5)

@@ -29,7 +29,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import apply, autocast_float32
+from manualnn.autograd import apply, autocast_float32, led_nowhere
 from manualnn.losses.elementwise import (
     elementwise_loss,
     floating,
@@ -213,6 +213,7 @@ def huber_loss(
 class L1Loss(nn.L1Loss):
     """:class:`torch.nn.L1Loss` derived by hand: any shape, twice."""
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """|x - y|, reduced."""
         return l1_loss(input, target, reduction=self.reduction)
@@ -221,6 +222,7 @@ class L1Loss(nn.L1Loss):
 class SmoothL1Loss(nn.SmoothL1Loss):
     """:class:`torch.nn.SmoothL1Loss` derived by hand: any shape, twice."""
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """A parabola up to beta, |x - y| beyond, reduced."""
         return smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
@@ -229,6 +231,7 @@ class SmoothL1Loss(nn.SmoothL1Loss):
 class HuberLoss(nn.HuberLoss):
     """:class:`torch.nn.HuberLoss` derived by hand: any shape, twice."""
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """A parabola up to delta, a line of slope delta beyond, reduced."""
         return huber_loss(input, target, reduction=self.reduction, delta=self.delta)

@@ -42,7 +42,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_float32
+from manualnn.autograd import Function, apply, autocast_float32, led_nowhere
 from manualnn.layers.linear import linear
 from manualnn.layers.normalize import normalize
 from manualnn.losses.cross_entropy import cross_entropy
@@ -295,6 +295,7 @@ class ArcFaceLoss(_MarginLoss):
         """Keep the settings and draw the directions."""
         super().__init__(num_classes, embedding_size, margin, scale, reduction, device, dtype)
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy of the cosines, the right class's angle enlarged by the margin."""
         return arcface_loss(input, target, self.weight, self.margin, self.scale, self.reduction)
@@ -326,6 +327,7 @@ class CosFaceLoss(_MarginLoss):
         """Keep the settings and draw the directions."""
         super().__init__(num_classes, embedding_size, margin, scale, reduction, device, dtype)
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Cross-entropy of the cosines, the right class's lowered by the margin."""
         return cosface_loss(input, target, self.weight, self.margin, self.scale, self.reduction)

@@ -24,7 +24,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import apply, autocast_float32
+from manualnn.autograd import apply, autocast_float32, led_nowhere
 from manualnn.losses.elementwise import (
     elementwise_loss,
     floating,
@@ -94,6 +94,7 @@ def mse_loss(
 class MSELoss(nn.MSELoss):
     """:class:`torch.nn.MSELoss` derived by hand: any shape, twice (Eq. 16, 30)."""
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """(yhat - y)^2, reduced."""
         return mse_loss(input, target, reduction=self.reduction)

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_float32
+from manualnn.autograd import Function, apply, autocast_float32, led_nowhere
 from manualnn.losses.cross_entropy import Options, class_axis, mean_count, target_mass
 from manualnn.losses.elementwise import require_constant
 from manualnn.losses.reduction import named_reduction, reduce, reduce_grad
@@ -139,6 +139,7 @@ def _check(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
 class NLLLoss(nn.NLLLoss):
     """:class:`torch.nn.NLLLoss` derived by hand; see :func:`nll_loss` for the shapes."""
 
+    @led_nowhere
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """- w_y x_y, reduced."""
         return nll_loss(

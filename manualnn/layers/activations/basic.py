@@ -35,7 +35,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply
+from manualnn.autograd import Function, apply, led_nowhere
 from manualnn.layers.in_place import is_traced, refuse_leaf
 
 
@@ -170,6 +170,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 class Sigmoid(nn.Sigmoid):
     """:class:`torch.nn.Sigmoid` with the report's derivative, y (1 - y) (Eq. 8, 11)."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """1 / (1 + exp(-x)), the input's shape."""
         return sigmoid(input)
@@ -178,6 +179,7 @@ class Sigmoid(nn.Sigmoid):
 class Tanh(nn.Tanh):
     """:class:`torch.nn.Tanh` with the report's derivative, 1 - y^2 (Eq. 9, 12)."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """The hyperbolic tangent of x, the input's shape."""
         return tanh(input)
@@ -186,6 +188,7 @@ class Tanh(nn.Tanh):
 class ReLU(nn.ReLU):
     """:class:`torch.nn.ReLU` with the report's derivative, 0 at x = 0 (Eq. 10, 13-15)."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """max(0, x), the input's shape."""
         return relu(input, self.inplace)

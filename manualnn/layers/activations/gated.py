@@ -26,7 +26,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import apply
+from manualnn.autograd import apply, led_nowhere
 from manualnn.layers.activations.basic import activate, elementwise, sigmoid, tanh
 from manualnn.layers.activations.smooth import SoftplusFunction
 
@@ -100,6 +100,7 @@ def mish(input: Tensor, inplace: bool = False) -> Tensor:
 class GELU(nn.GELU):
     """:class:`torch.nn.GELU` with the derivative Phi(x) + x phi(x), or that of its tanh form."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x Phi(x), the input's shape."""
         return gelu(input, self.approximate)
@@ -108,6 +109,7 @@ class GELU(nn.GELU):
 class SiLU(nn.SiLU):
     """:class:`torch.nn.SiLU` with the derivative s (1 + x (1 - s)), s = sigmoid(x)."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x sigmoid(x), the input's shape."""
         return silu(input, self.inplace)
@@ -116,6 +118,7 @@ class SiLU(nn.SiLU):
 class Mish(nn.Mish):
     """:class:`torch.nn.Mish` with the derivative t + x (1 - t^2) sigmoid(x)."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x tanh(softplus(x)), the input's shape."""
         return mish(input, self.inplace)

@@ -24,6 +24,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from manualnn.autograd import led_nowhere
 from manualnn.layers.activations.basic import activate, elementwise
 
 
@@ -110,6 +111,7 @@ def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
 class Hardtanh(nn.Hardtanh):
     """:class:`torch.nn.Hardtanh` with the derivative 1 between its bounds, 0 at and beyond them."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x, but at least ``min_val`` and at most ``max_val``, the input's shape."""
         return hardtanh(input, self.min_val, self.max_val, self.inplace)
@@ -118,6 +120,7 @@ class Hardtanh(nn.Hardtanh):
 class ReLU6(nn.ReLU6):
     """:class:`torch.nn.ReLU6` with the derivative 1 between 0 and 6, 0 at and beyond them."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """max(0, min(x, 6)), the input's shape."""
         return hardtanh(input, self.min_val, self.max_val, self.inplace)
@@ -126,6 +129,7 @@ class ReLU6(nn.ReLU6):
 class LeakyReLU(nn.LeakyReLU):
     """:class:`torch.nn.LeakyReLU` with the derivative 1 for x > 0, the slope s elsewhere."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x for x > 0, s x elsewhere, the input's shape."""
         return leaky_relu(input, self.negative_slope, self.inplace)
@@ -134,6 +138,7 @@ class LeakyReLU(nn.LeakyReLU):
 class Hardsigmoid(nn.Hardsigmoid):
     """:class:`torch.nn.Hardsigmoid` with the derivative 1/6 for -3 < x < 3, 0 elsewhere."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x/6 + 1/2, but at least 0 and at most 1, the input's shape."""
         return hardsigmoid(input, self.inplace)
@@ -142,6 +147,7 @@ class Hardsigmoid(nn.Hardsigmoid):
 class Hardswish(nn.Hardswish):
     """:class:`torch.nn.Hardswish` with the derivative x/3 + 1/2 for -3 < x < 3, then 1."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x hardsigmoid(x), the input's shape."""
         return hardswish(input, self.inplace)

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_lower
+from manualnn.autograd import Function, apply, autocast_lower, led_nowhere
 
 
 def prelu_grad_input(grad_output: Tensor, input: Tensor, weight: Tensor) -> Tensor:
@@ -97,6 +97,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
 class PReLU(nn.PReLU):
     """:class:`torch.nn.PReLU` with a backward pass by hand: (R, C, ...) -> (R, C, ...)."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x where x > 0, elsewhere x times the slope of its channel."""
         return prelu(input, self.weight)

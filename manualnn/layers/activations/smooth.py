@@ -30,7 +30,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import apply, autocast_float32
+from manualnn.autograd import apply, autocast_float32, led_nowhere
 from manualnn.layers.activations.basic import activate, elementwise, sigmoid
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -100,6 +100,7 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
 class ELU(nn.ELU):
     """:class:`torch.nn.ELU` with the derivative alpha exp(x) for x <= 0, 1 elsewhere."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x for x > 0, alpha (exp(x) - 1) elsewhere, the input's shape."""
         return elu(input, self.alpha, self.inplace)
@@ -108,6 +109,7 @@ class ELU(nn.ELU):
 class SELU(nn.SELU):
     """:class:`torch.nn.SELU` with the derivative s alpha exp(x) for x <= 0, s elsewhere."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """s x for x > 0, s alpha (exp(x) - 1) elsewhere, the input's shape."""
         return selu(input, self.inplace)
@@ -116,6 +118,7 @@ class SELU(nn.SELU):
 class CELU(nn.CELU):
     """:class:`torch.nn.CELU` with the derivative exp(x / alpha) for x <= 0, 1 elsewhere."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """x for x > 0, alpha (exp(x / alpha) - 1) elsewhere, the input's shape."""
         return celu(input, self.alpha, self.inplace)
@@ -124,6 +127,7 @@ class CELU(nn.CELU):
 class Softplus(nn.Softplus):
     """:class:`torch.nn.Softplus` with the derivative sigmoid(beta x)."""
 
+    @led_nowhere
     def forward(self, input: Tensor) -> Tensor:
         """log(1 + exp(beta x)) / beta, the input's shape."""
         return softplus(input, self.beta, self.threshold)
