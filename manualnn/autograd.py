@@ -44,6 +44,11 @@ import torch
 from torch import Tensor
 from torch._C import _functorch
 from torch.autograd import forward_ad
+from torch.overrides import (
+    TorchFunctionMode,
+    _get_current_function_mode,
+    _pop_mode_temporarily,
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -103,18 +108,22 @@ def apply(function: type[Function], *args: Any) -> Any:
         return call(*args)
 
 
-def led_nowhere(forward: Callable[P, R]) -> Callable[P, R]:
-    """A layer's forward pass, in which no ``TorchFunctionMode`` is told of each call.
+class Leading(TorchFunctionMode):
+    """A mode that leads functional calls to ours, see :mod:`manualnn.routing`."""
 
-    What a layer of ours calls is hand-derived already; to look at every call takes longer than a
-    small layer does.
+
+def led_nowhere(forward: Callable[P, R]) -> Callable[P, R]:
+    """A layer's forward pass, without the mode that leads functional calls, if that is on.
+
+    What a layer of ours calls is hand-derived already, and to look at every call takes longer than
+    a small layer does. Other modes go on.
     """
 
     @wraps(forward)
     def alone(*args: P.args, **kwargs: P.kwargs) -> R:
-        if torch.compiler.is_compiling() or not torch._C._is_torch_function_mode_enabled():
+        if torch.compiler.is_compiling() or not isinstance(_get_current_function_mode(), Leading):
             return forward(*args, **kwargs)
-        with torch._C.DisableTorchFunction():
+        with _pop_mode_temporarily():
             return forward(*args, **kwargs)
 
     return alone
@@ -171,6 +180,20 @@ def _is_autocast(tensor: Tensor | None) -> TypeGuard[Tensor]:
 def _autocast_is_on(device: str) -> bool:
     """Whether autocast is on for this type of device; the meta device has none."""
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def is_unwatched() -> bool:
+    """Whether values alone are wanted: nothing is recorded, traced, transformed or pushed forward.
+
+    So it is in the backward pass of a training step. What cannot be differentiated, as a change in
+    place or of bits, may then compute what the plain formula says.
+    """
+    return not (
+        torch.is_grad_enabled()
+        or torch.compiler.is_compiling()
+        or is_transformed()
+        or forward_ad._current_level >= 0
+    )
 
 
 def is_transformed() -> bool:

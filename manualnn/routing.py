@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from manualnn import functional
+from manualnn.autograd import Leading
 from manualnn.layers.arithmetic import require_castable
 
 # Functions that torch and torch.Tensor have with the arguments that they have in ours.
@@ -45,7 +45,7 @@ def hand_derived() -> Iterator[None]:
         yield
 
 
-class _Routing(TorchFunctionMode):
+class _Routing(Leading):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:

@@ -3,8 +3,11 @@
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
+import manualnn
 from manualnn import hand_derived
+from manualnn.autograd import Leading
 from manualnn.checks import graph_nodes
 
 LED = {  # a call, and the Function that it is led to
@@ -92,3 +95,20 @@ def test_tensors_with_functions_of_their_own_keep_them():
 
     with hand_derived():
         assert torch.relu(torch.ones(2).as_subclass(Celsius)) == "warm"
+
+
+@pytest.mark.parametrize(("mode", "is_asked"), [(Leading, False), (TorchFunctionMode, True)])
+def test_a_layer_of_ours_is_not_asked_about_its_own_calls(mode, is_asked):
+    asked = []
+
+    class Asking(mode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            asked.append(func)
+            return func(*args, **(kwargs or {}))
+
+    layer, x = manualnn.BatchNorm2d(3), torch.randn(2, 3, 4, 4)
+    with Asking():
+        layer(x)
+        assert bool(asked) == is_asked
+        torch.relu(x)  # and then goes on to be
+    assert torch.relu in asked

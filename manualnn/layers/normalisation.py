@@ -54,7 +54,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualnn.autograd import Function, is_transformed
+from manualnn.autograd import Function, is_transformed, is_unwatched
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,8 @@ def norm_grad_input(
     a = times(istd, weight)
     b = (2 * grad_var - istd * istd * along) / n
     c = (grad_mean - istd * total) / n
-    return torch.addcmul(torch.addcmul(c, grad_output, a), centred, b)
+    affine = torch.addcmul(c, grad_output, a)
+    return affine.addcmul_(centred, b) if is_unwatched() else torch.addcmul(affine, centred, b)
 
 
 def times(values: Tensor, weight: Tensor | None) -> Tensor:

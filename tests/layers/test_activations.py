@@ -7,6 +7,7 @@ import torch
 
 import manualnn
 from manualnn.checks import difference_quotient
+from manualnn.layers.activations.basic import BITS, relu_grad_input_by_bits
 from tests.case import Case
 
 SINGLE = 1e-7  # torch has the 1/6 and the 1/alpha of two derivatives in single precision only
@@ -197,3 +198,17 @@ def test_slopes_of_prelu_are_summed_channel_by_channel():
     for c in range(2):
         terms = [delta[r, c, i] * x[r, c, i] for r in range(3) for i in range(4) if x[r, c, i] <= 0]
         torch.testing.assert_close(gradient[c], sum(terms))
+
+
+@pytest.mark.parametrize("dtype", BITS, ids=str)
+def test_relu_by_bits_is_relu_by_choice(dtype):
+    least = torch.finfo(dtype).smallest_normal / 2
+    y = torch.tensor([0.0, -0.0, least, 1.0, 3.0, math.inf, math.nan, -math.nan], dtype=dtype)
+    delta = torch.tensor([1.0, -2.0, -0.0, math.inf, -math.inf, math.nan], dtype=dtype)
+    y, delta = y.repeat(6), delta.repeat_interleave(8)
+    chosen = delta.masked_fill(y <= 0, 0)
+    torch.testing.assert_close(
+        relu_grad_input_by_bits(delta, y), chosen, rtol=0, atol=0, equal_nan=True
+    )
+    expanded = delta[:1].expand(48)
+    assert torch.equal(relu_grad_input_by_bits(expanded, y), expanded.masked_fill(y <= 0, 0))

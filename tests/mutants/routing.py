@@ -15,7 +15,7 @@ MUTANTS = [
     ("tensors with functions of their own are led", "(_are_plain(types) and ", "("),
     ("complex factors are led", " or any(isinstance(v, complex) for v in every)", ""),
     ("numbers are cut to whole ones", "    require_castable(input, other)\n", ""),
-    ("out= is given to ours", '"out" in kwargs or ', ""),
+    ("out= is given to ours", ' or "out" in kwargs', ""),
     ("complex numbers are led", "any(t.is_complex() for t in tensors)", "False"),
     (
         "calls whose integers come first stay torch's",

@@ -35,8 +35,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, led_nowhere
+from manualnn.autograd import Function, apply, is_unwatched, led_nowhere
 from manualnn.layers.in_place import is_traced, refuse_leaf
+
+# The integers of the same size.
+BITS = {
+    torch.float64: torch.int64,
+    torch.float32: torch.int32,
+    torch.float16: torch.int16,
+    torch.bfloat16: torch.int16,
+}
 
 
 def sigmoid_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
@@ -51,7 +59,20 @@ def tanh_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
 
 def relu_grad_input(grad_output: Tensor, output: Tensor) -> Tensor:
     """dL/dx = delta where y > 0, else 0 (Eq. 14-15), any shape; delta passes where y is nan."""
+    if is_unwatched() and output.dtype == grad_output.dtype in BITS:
+        return relu_grad_input_by_bits(grad_output, output)
     return grad_output.masked_fill(output <= 0, 0)
+
+
+def relu_grad_input_by_bits(grad_output: Tensor, output: Tensor) -> Tensor:
+    """The same, without a choice for each element, which takes four times as long.
+
+    Read as an integer, |y| is 0 where y is 0 and above it elsewhere. Its negative has the sign bit
+    set there; shifted to the right, that bit fills the whole number: a mask for the bits of delta.
+    """
+    integers = BITS[output.dtype]
+    mask = output.abs().view(integers).neg_().bitwise_right_shift_(8 * output.element_size() - 1)
+    return mask.bitwise_and_(grad_output.view(integers)).view(output.dtype)
 
 
 def elementwise(

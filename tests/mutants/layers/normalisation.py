@@ -2,6 +2,13 @@
 
 KEYWORD = "norm or Norm"
 MUTANTS = [
+    (
+        "in one pass: the variance is the unbiased one",
+        "(unbiased * ((n - 1) / n)).view(shape)",
+        "unbiased.view(shape)",
+    ),
+    ("in one pass: eps forgotten", "True, 1.0, eps)[0]", "True, 1.0, 0.0)[0]"),
+    ("in one pass: the statistics are half of the batch's", "True, 1.0, eps)", "True, 0.5, eps)"),
     ("eps forgotten in istd", "return (var + eps).rsqrt()", "return var.rsqrt()"),
     (
         "exponent of istd: -1 for -1/2",

@@ -2,6 +2,8 @@
 
 KEYWORD = "relu or sigmoid or tanh"
 MUTANTS = [
+    ("relu by bits: delta does not pass where y is nan", "output.abs().view", "output.view"),
+    ("relu by bits: everything passes", ".neg_()", ".bitwise_not_()"),
     ("sigmoid: sign (Eq. 11)", "(output * (1 - output))", "(output * (1 + output))"),
     ("sigmoid: a factor is missing (Eq. 11)", "(output * (1 - output))", "(1 - output)"),
     ("tanh: exponent (Eq. 12)", "(1 - output * output)", "(1 - output)"),
