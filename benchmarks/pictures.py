@@ -29,11 +29,11 @@ def draw_nets(rows: list[Row]) -> Figure:
             axes.bar_label(bars, fmt="%.2f", padding=2)
         axes.axvline(1, color="black", linewidth=1)
         axes.set_yticks([n + 0.4 - 0.4 / len(variants) for n in range(len(names))], names)
-        axes.invert_yaxis()
         axes.margins(x=0.12)
         axes.set_title(title)
         axes.set_xlabel("ours / torch.nn's, below 1 is better")
-    axes.legend()
+    axes.invert_yaxis()  # of both
+    figure.legend(variants, loc="outside lower center", ncols=len(variants))
     return figure
 
 
