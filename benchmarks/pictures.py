@@ -33,7 +33,8 @@ def draw_nets(rows: list[Row]) -> Figure:
         axes.set_title(title)
         axes.set_xlabel("ours / torch.nn's, below 1 is better")
     axes.invert_yaxis()  # of both
-    figure.legend(variants, loc="outside lower center", ncols=len(variants))
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(variants))
     return figure
 
 
