@@ -117,8 +117,8 @@ def check_model(model: nn.Module, *inputs: Any, without: Collection[str] = ()) -
         without: Names of checks to leave out.
 
     Returns:
-        The report of that layer, or one that says that all slopes were right, and of what there
-        are none.
+        The report of that layer, or one that says how many were right, and what could not be
+        compared.
     """
     report = check_layers(model, *inputs, without=without)
     if report.ok and report.passed:
@@ -141,6 +141,7 @@ def _of_the_whole(model: nn.Module, inputs: tuple[Any, ...]) -> Iterator[Finding
         yield Finding("first-order", "not run", f"the whole model: {error}")
 
 
+@torch.enable_grad()
 def check_layers(model: nn.Module, *inputs: Any, without: Collection[str] = ()) -> Report:
     """Examines the layers of a model, as :func:`check_model` does, and not the whole."""
     report = Report(type(model).__name__)

@@ -33,6 +33,8 @@ they leave little to do for the others::
     S0 = sum_{S - A} delta            dL/dbeta  = sum_{neither} S0      total = sum_{both} gamma S0
     S1 = sum_{S - A} delta xhat       dL/dgamma = sum_{neither} S1      along = sum_{both} gamma S1
 
+Batch norm's Y, mu and var come from torch's own kernel, in one pass, where that has them.
+
 mu and var are outputs of the Function too, as what a differentiable backward pass needs must be.
 Their own cotangents add dL/dmu / n + dL/dvar 2 (X - mu) / n to dL/dX, so every order comes right.
 

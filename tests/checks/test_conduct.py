@@ -277,8 +277,7 @@ def a_transform_sees_something_else():
     return lambda x: x**3 if torch._C._are_functorch_transforms_active() else x**2, [random(5, 4)]
 
 
-@planted("forward-mode", "wrong", "forward-mode")
-def the_jvp_is_not_the_derivative():
+def doubling(by_jvp, backward):
     class Double(Function):
         @staticmethod
         def forward(x):
@@ -289,40 +288,21 @@ def the_jvp_is_not_the_derivative():
             pass
 
         @staticmethod
-        def backward(ctx, delta):
-            return 2 * delta
-
-        @staticmethod
         def jvp(ctx, tangent):
-            return 3 * tangent
+            return by_jvp * tangent
 
-    return Double.apply, [random(5, 4)]
+    Double.backward = staticmethod(lambda ctx, delta: backward(delta))
+    return Double.apply
+
+
+@planted("forward-mode", "wrong", "forward-mode")
+def the_jvp_is_not_the_derivative():
+    return doubling(3, lambda delta: 2 * delta), [random(5, 4)]
 
 
 @planted("forward-over-reverse", "wrong", "forward-mode")
 def what_the_backward_pass_calls_has_another_jvp():
-    double, _ = the_jvp_is_not_the_derivative()
-
-    class Backwards(Function):
-        generate_vmap_rule = True
-
-        @staticmethod
-        def forward(x):
-            return 2 * x
-
-        @staticmethod
-        def setup_context(ctx, inputs, output):
-            pass
-
-        @staticmethod
-        def backward(ctx, delta):
-            return double(delta)
-
-        @staticmethod
-        def jvp(ctx, tangent):
-            return 2 * tangent
-
-    return Backwards.apply, [random(5, 4)]
+    return doubling(2, doubling(3, lambda delta: 2 * delta)), [random(5, 4)]
 
 
 @planted("compile", "wrong", "torch.compile")
