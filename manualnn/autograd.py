@@ -36,9 +36,10 @@ dicts do not survive ``vmap`` and ``jvp`` together. Private names of torch live 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable
 from functools import wraps
-from typing import Any, ClassVar, ParamSpec, TypeGuard, TypeVar
+from typing import Any, ClassVar, NamedTuple, ParamSpec, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor
@@ -63,9 +64,30 @@ class Function(torch.autograd.Function):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Move the subclass's ``jvp`` to its forward-mode sibling."""
         super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls):
+            forward: Any = cls.forward
+            forward.__signature__ = _Signature.from_callable(forward)
         if "jvp" in vars(cls):
             cls.forward_mode = _forward_mode_sibling(cls, cls.jvp)
             del cls.jvp
+
+
+class _Signature(inspect.Signature):
+    """That of a forward, whose arguments are all given and in their places.
+
+    torch binds them at each call, which takes several times as long as the call itself.
+    """
+
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        return _BoundArguments(args, kwargs)
+
+
+class _BoundArguments(NamedTuple):
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+    def apply_defaults(self) -> None:
+        """There are none."""
 
 
 def apply(function: type[Function], *args: Any) -> Any:
@@ -96,15 +118,14 @@ def apply(function: type[Function], *args: Any) -> Any:
         args = tuple(_distinct(args))
         if not is_recorded(*args):
             call = function.forward  # the Dynamo of torch 2.14 would give it a ctx as well
-    elif forward_ad._current_level >= 0:
-        call = function.forward_mode.apply
-    device = args[0].device.type
-    if not torch.compiler.is_compiling() and torch._C._is_torch_function_mode_enabled():
+    elif torch._C._is_torch_function_mode_enabled():
         with torch._C.DisableTorchFunction():  # what is inside a Function is not led anywhere
             return apply(function, *args)
-    if not _autocast_is_on(device):
+    elif forward_ad._current_level >= 0:
+        call = function.forward_mode.apply
+    if not (_autocast_is_on_somewhere() and _autocast_is_on(args[0].device.type)):
         return call(*args)
-    with torch.autocast(device, enabled=False):
+    with torch.autocast(args[0].device.type, enabled=False):
         return call(*args)
 
 
@@ -152,13 +173,14 @@ def autocast_lower(*tensors: Tensor | None) -> tuple[Any, ...]:
     Raises:
         RuntimeError: if their dtypes then differ.
     """
-    cast = tuple(
-        t.to(torch.get_autocast_dtype(t.device.type)) if _is_autocast(t) else t for t in tensors
-    )
-    dtypes = [t.dtype for t in cast if t is not None]
+    if _autocast_is_on_somewhere():
+        tensors = tuple(
+            t.to(torch.get_autocast_dtype(t.device.type)) if _is_autocast(t) else t for t in tensors
+        )
+    dtypes = [t.dtype for t in tensors if t is not None]
     if any(dtype != dtypes[0] for dtype in dtypes):
         raise RuntimeError(f"input, weight and bias must have one dtype, but have {dtypes}")
-    return cast
+    return tensors
 
 
 def autocast_float32(
@@ -180,6 +202,11 @@ def _is_autocast(tensor: Tensor | None) -> TypeGuard[Tensor]:
 def _autocast_is_on(device: str) -> bool:
     """Whether autocast is on for this type of device; the meta device has none."""
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def _autocast_is_on_somewhere() -> bool:
+    """Whether it may be on for some device: the fastest question, before that for one device."""
+    return torch.compiler.is_compiling() or torch._C._is_any_autocast_enabled()
 
 
 def is_unwatched() -> bool:

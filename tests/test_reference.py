@@ -21,12 +21,12 @@ from manualnn.layers.activations import (
 )
 from manualnn.layers.batchnorm import running_update
 from manualnn.layers.conv import (
-    Geometry,
     conv_forward,
     conv_grad_bias,
     conv_grad_input,
-    conv_grad_weight,
 )
+from manualnn.layers.conv_weight import conv_grad_weight
+from manualnn.layers.geometry import Geometry
 from manualnn.layers.linear import linear, linear_grad_bias, linear_grad_input, linear_grad_weight
 from manualnn.layers.normalisation import (
     inverse_std,

@@ -64,7 +64,7 @@ def per_channel(input: Tensor, *values: Tensor | None) -> tuple[Any, ...]:
 
 def running_update(running: Tensor, batch: Tensor, momentum: float | Tensor) -> Tensor:
     """(1 - alpha) running + alpha batch (Eq. 56-57): (C), (C) -> (C)."""
-    return (1 - momentum) * running + momentum * batch
+    return torch.lerp(running.to(batch.dtype), batch, momentum)
 
 
 class BatchNormGivenFunction(Function):
@@ -195,13 +195,20 @@ def update_running(
 
     Batch norm is one instance. The variance is the unbiased estimate from n values.
     """
+    if isinstance(momentum, Tensor):
+        momentum = momentum.to(mean.dtype)
     with torch.no_grad():
         if running_mean is not None:
-            batch = mean.mean(0).reshape(-1)
+            batch = _over_instances(mean)
             running_mean.copy_(running_update(running_mean, batch, momentum))
         if running_var is not None:
-            batch = var.mean(0).reshape(-1) * (n / (n - 1))
+            batch = _over_instances(var) * (n / (n - 1))
             running_var.copy_(running_update(running_var, batch, momentum))
+
+
+def _over_instances(statistics: Tensor) -> Tensor:
+    """Their mean over instances: (R, C, 1, ...) -> (C)."""
+    return (statistics if len(statistics) == 1 else statistics.mean(0)).reshape(-1)
 
 
 def _check(input: Tensor, training: bool, eps: float) -> None:

@@ -39,36 +39,16 @@ axes in place of H, W in Conv1d and Conv3d.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_lower, led_nowhere
-from manualnn.layers.geometry import Size, check_axes, per_axis
+from manualnn.autograd import Function, apply, autocast_lower, is_unwatched, led_nowhere
+from manualnn.layers.conv_weight import conv_grad_weight
+from manualnn.layers.geometry import Geometry, Size, check_axes, per_axis
 from manualnn.layers.padding import pad
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Where the kernel meets the input: sizes, stride s, padding p and dilation d, axis by axis."""
-
-    input_size: tuple[int, ...]
-    kernel_size: tuple[int, ...]
-    stride: tuple[int, ...]
-    padding: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-
-    @property
-    def unreached(self) -> tuple[int, ...]:
-        """How many rows (columns) of the padded input lie beyond the kernel's last step."""
-        axes = zip(
-            self.input_size, self.kernel_size, self.stride, self.padding, self.dilation, strict=True
-        )
-        return tuple((size + 2 * p - d * (k - 1) - 1) % s for size, k, s, p, d in axes)
 
 
 def conv_forward(input: Tensor, weight: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
@@ -84,27 +64,24 @@ def conv_grad_input(grad_output: Tensor, weight: Tensor, geometry: Geometry) -> 
     """dL/dX of Eq. 41-42: (R, C', H', W'), (C', C / groups, k, k) -> (R, C, H, W)."""
     stride, padding, dilation = geometry.stride, geometry.padding, geometry.dilation
     output_padding, groups = geometry.unreached, geometry.groups  # makes H of H' again
+    is_wide_step = any(s > 1 for s in stride) and not any(padding)
+    if is_wide_step and set(geometry.kernel_size) == {1} and groups == 1 and is_unwatched():
+        return conv_grad_input_by_steps(grad_output, weight, geometry)
     return torch.convolution(
         grad_output, weight, None, stride, padding, dilation, True, output_padding, groups
     )
 
 
-def conv_grad_weight(input: Tensor, grad_output: Tensor, geometry: Geometry) -> Tensor:
-    """dL/dW of Eq. 43: (R, C, H, W), (R, C', H', W') -> (C', C / groups, k, k)."""
-    (batch, channels, *size), groups = input.shape, geometry.groups
-    stride, padding, dilation = geometry.stride, geometry.padding, geometry.dilation
-    kernel = geometry.kernel_size
-    if batch == 0:  # torch has no sliding product over no channels
-        return input.new_zeros(grad_output.shape[1], channels // groups, *kernel)
-    images = input.reshape(batch, groups, channels // groups, *size)  # (R, groups, C / groups, ...)
-    images = images.transpose(0, 2).reshape(channels // groups, groups * batch, *size)
-    deltas = grad_output.transpose(0, 1).contiguous()  # (C', R, H', W')
-    product = torch.convolution(
-        images, deltas, None, dilation, padding, stride, False, (0,) * len(stride), groups
-    )  # (C / groups, C', >= k, >= k): beyond k there are steps to rows that the kernel never met
-    for axis, k in enumerate(kernel, start=2):
-        product = product.narrow(axis, 0, k)
-    return product.transpose(0, 1).contiguous()  # (C', C / groups, k, k)
+def conv_grad_input_by_steps(grad_output: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
+    """The same for k = 1: a step s > 1 reaches few places of X, all others have dL/dX = 0."""
+    (channels_out, channels_in), samples = weight.shape[:2], len(grad_output)
+    reached = weight.view(channels_out, channels_in).t() @ grad_output.flatten(2)  # (R, C, H' W')
+    grad_input = grad_output.new_zeros(samples, channels_in, *geometry.input_size)
+    steps = grad_input
+    for axis, s in enumerate(geometry.stride, start=2):
+        steps = steps.unfold(axis, 1, s).squeeze(-1)
+    steps.copy_(reached.view(steps.shape))
+    return grad_input
 
 
 def conv_grad_bias(grad_output: Tensor) -> Tensor:

@@ -44,10 +44,9 @@ from manualnn.layers.conv import (
     ConvFunction,
     ConvGradInputFunction,
     ConvGradWeightFunction,
-    Geometry,
     conv_grad_bias,
 )
-from manualnn.layers.geometry import Size, check_axes, per_axis
+from manualnn.layers.geometry import Geometry, Size, check_axes, per_axis
 from manualnn.layers.padding import pad
 
 

@@ -1,14 +1,43 @@
-"""What the sliding layers share: sizes given once for all axes, or one for each."""
+"""What the sliding layers share: where a kernel meets the input, and sizes axis by axis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from operator import index
 from typing import TypeAlias
 
 from torch import Tensor
 
 Size: TypeAlias = "int | Sequence[int]"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Where the kernel meets the input: sizes, stride s, padding p and dilation d, axis by axis."""
+
+    input_size: tuple[int, ...]
+    kernel_size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    @property
+    def output_size(self) -> tuple[int, ...]:
+        """(H', W'), how many steps the kernel makes along each axis (Eq. 34-36)."""
+        return tuple(steps // s + 1 for steps, s in zip(self._room, self.stride, strict=True))
+
+    @property
+    def unreached(self) -> tuple[int, ...]:
+        """How many rows (columns) of the padded input lie beyond the kernel's last step."""
+        return tuple(steps % s for steps, s in zip(self._room, self.stride, strict=True))
+
+    @property
+    def _room(self) -> tuple[int, ...]:
+        """H + 2 p - d (k - 1) - 1, how far the kernel can move along each axis."""
+        axes = zip(self.input_size, self.kernel_size, self.padding, self.dilation, strict=True)
+        return tuple(size + 2 * p - d * (k - 1) - 1 for size, k, p, d in axes)
 
 
 def per_axis(size: Size, axes: int, name: str, least: int) -> tuple[int, ...]:

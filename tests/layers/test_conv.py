@@ -25,6 +25,8 @@ CASES = [
     _case(2, (2, 2, 4, 5), memory_format=torch.channels_last),
     _case(2, (2, 4, 5), padding="valid"),
     _case(2, (2, 2, 5, 4), kernel_size=1, bias=False),
+    _case(2, (2, 2, 5, 4), kernel_size=1, stride=2),
+    _case(2, (2, 2, 5, 4), kernel_size=1, stride=(1, 3), padding=1),
     _case(2, (2, 2, 4, 6), stride=2),
     _case(2, (2, 2, 6, 5), stride=(3, 1), padding=(0, 2)),
     _case(2, (2, 2, 6, 5), dilation=2, padding=2),

@@ -17,7 +17,9 @@ from manualnn import reference
 from manualnn.checks import difference_quotient
 from manualnn.layers.activations import relu, relu_grad_input
 from manualnn.layers.batchnorm import running_update
-from manualnn.layers.conv import Geometry, conv_forward, conv_grad_input, conv_grad_weight
+from manualnn.layers.conv import conv_forward, conv_grad_input
+from manualnn.layers.conv_weight import conv_grad_weight
+from manualnn.layers.geometry import Geometry
 from manualnn.layers.linear import linear_grad_bias, linear_grad_input, linear_grad_weight
 from manualnn.layers.normalisation import norm_grad_input, sum_delta, sum_delta_xhat
 from manualnn.layers.pooling import Plane, Window, max_pool_forward, max_pool_grad_input

@@ -9,10 +9,14 @@ MUTANTS = [
     ),
     (
         "alpha and 1 - alpha change places (Eq. 56-57)",
-        "(1 - momentum) * running + momentum * batch",
-        "momentum * running + (1 - momentum) * batch",
+        "torch.lerp(running.to(batch.dtype), batch, momentum)",
+        "torch.lerp(batch, running.to(batch.dtype), momentum)",
     ),
-    ("the running variance is biased", ".reshape(-1) * (n / (n - 1))", ".reshape(-1)"),
+    (
+        "the running variance is biased",
+        "_over_instances(var) * (n / (n - 1))",
+        "_over_instances(var)",
+    ),
     (
         "evaluation: gamma forgotten in dL/dX",
         "grad_input = grad_output * times(istd, weight)",

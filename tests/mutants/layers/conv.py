@@ -48,29 +48,19 @@ MUTANTS = [
         "dilation, True, output_padding, 1",
     ),
     (
-        "stride and dilation do not change places in dL/dW",
-        "images, deltas, None, dilation, padding, stride, False",
-        "images, deltas, None, stride, padding, dilation, False",
+        "k = 1: steps of the wrong axis",
+        "for axis, s in enumerate(geometry.stride, start=2)",
+        "for axis, s in enumerate(geometry.stride, start=1)",
     ),
     (
-        "padding forgotten in dL/dW",
-        "images, deltas, None, dilation, padding, stride, False",
-        "images, deltas, None, dilation, (0,) * len(stride), stride, False",
+        "k = 1: places between the steps are not 0",
+        "grad_input = grad_output.new_zeros(samples",
+        "grad_input = grad_output.new_ones(samples",
     ),
     (
-        "channels mixed between the groups in dL/dW",
-        "images = input.reshape(batch, groups, channels // groups, *size)",
-        "images = input.reshape(batch, channels // groups, groups, *size).transpose(1, 2)",
-    ),
-    (
-        "the wrong end of dL/dW is cut off",
-        "product.narrow(axis, 0, k)",
-        "product.narrow(axis, product.shape[axis] - k, k)",
-    ),
-    (
-        "dL/dW divided by R (Eq. 43 as printed)",
-        "return product.transpose(0, 1).contiguous()",
-        "return product.transpose(0, 1).contiguous() / batch",
+        "k = 1 with padding is not k = 1 without",
+        "any(s > 1 for s in stride) and not any(padding)",
+        "any(s > 1 for s in stride)",
     ),
     (
         "mean for the sum in dL/db",
