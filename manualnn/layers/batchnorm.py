@@ -64,7 +64,7 @@ def per_channel(input: Tensor, *values: Tensor | None) -> tuple[Any, ...]:
 
 def running_update(running: Tensor, batch: Tensor, momentum: float | Tensor) -> Tensor:
     """(1 - alpha) running + alpha batch (Eq. 56-57): (C), (C) -> (C)."""
-    return torch.lerp(running.to(batch.dtype), batch, momentum)
+    return (1 - momentum) * running + momentum * batch
 
 
 class BatchNormGivenFunction(Function):
@@ -195,8 +195,6 @@ def update_running(
 
     Batch norm is one instance. The variance is the unbiased estimate from n values.
     """
-    if isinstance(momentum, Tensor):
-        momentum = momentum.to(mean.dtype)
     with torch.no_grad():
         if running_mean is not None:
             batch = _over_instances(mean)

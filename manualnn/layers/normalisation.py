@@ -80,7 +80,13 @@ class Axes:
 
 
 def sum_over(values: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """The sum over the axes, which stay with size 1; the values themselves over no axes."""
+    """The sum over the axes, which stay with size 1; the values themselves over no axes.
+
+    Those that lie together in memory come first, which takes a third of the time.
+    """
+    last = tuple(axis for axis in axes if axis > 1)
+    if last and len(last) < len(axes) and values.is_contiguous():
+        values, axes = values.sum(last, keepdim=True), tuple(axis for axis in axes if axis <= 1)
     return values.sum(axes, keepdim=True) if axes else values
 
 
@@ -129,7 +135,7 @@ def norm_grad_input(
 
     Args:
         grad_output: delta, X's shape.
-        centred: X - mu, X's shape.
+        centred: X - mu, X's shape; dL/dX is written over it where nothing watches.
         istd: of size 1 along S, like all that is summed over S.
         weight: gamma, of size 1 outside A, or None for 1.
         total: sum_S gamma delta.
@@ -141,8 +147,9 @@ def norm_grad_input(
     a = times(istd, weight)
     b = (2 * grad_var - istd * istd * along) / n
     c = (grad_mean - istd * total) / n
-    affine = torch.addcmul(c, grad_output, a)
-    return affine.addcmul_(centred, b) if is_unwatched() else torch.addcmul(affine, centred, b)
+    if is_unwatched():
+        return centred.mul_(b).add_(c).addcmul_(grad_output, a)
+    return torch.addcmul(torch.addcmul(c, grad_output, a), centred, b)
 
 
 def times(values: Tensor, weight: Tensor | None) -> Tensor:

@@ -9,8 +9,8 @@ MUTANTS = [
     ),
     (
         "alpha and 1 - alpha change places (Eq. 56-57)",
-        "torch.lerp(running.to(batch.dtype), batch, momentum)",
-        "torch.lerp(batch, running.to(batch.dtype), momentum)",
+        "(1 - momentum) * running + momentum * batch",
+        "momentum * running + (1 - momentum) * batch",
     ),
     (
         "the running variance is biased",
