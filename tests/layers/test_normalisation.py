@@ -8,6 +8,7 @@ from torch.func import jacfwd, jacrev
 
 import manualnn
 from manualnn.autograd import apply
+from manualnn.layers import normalisation
 from manualnn.layers.normalisation import Axes, NormalisationFunction
 
 
@@ -124,3 +125,22 @@ def test_third_order_of_torch_raises_or_is_silently_wrong(name, x):
 def test_jvp_of_jvp_of_torch_is_silently_wrong(name, x):
     _, plain, theirs = _three(name)
     assert _off(jacfwd(jacfwd(theirs))(x), jacfwd(jacfwd(plain))(x)) > 0.1
+
+
+@pytest.mark.parametrize("side", [7, 8])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_statistics_in_one_pass_and_apart(side, memory_format, monkeypatch):
+    calls, batch_statistics = [], normalisation.batch_statistics
+    monkeypatch.setattr(
+        normalisation, "batch_statistics", lambda x: calls.append(x) or batch_statistics(x)
+    )
+    x = torch.randn(3, 2, side, side, dtype=torch.float64).contiguous(memory_format=memory_format)
+    gamma, beta = torch.rand(2, 1, 2, 1, 1, dtype=torch.float64)
+    y, mean, var = normalisation.batch_norm_forward(x, gamma, beta, 0.1)
+    assert bool(calls) == (side == 8 and memory_format == torch.contiguous_format)
+    torch.testing.assert_close(mean, x.mean((0, 2, 3), keepdim=True))
+    torch.testing.assert_close(var, x.var((0, 2, 3), correction=0, keepdim=True))
+    expected = torch.nn.functional.batch_norm(
+        x, None, None, gamma[0, :, 0, 0], beta[0, :, 0, 0], True, 0, 0.1
+    )
+    torch.testing.assert_close(y, expected)

@@ -8,6 +8,18 @@ MUTANTS = [
         "unbiased.view(shape)",
     ),
     ("in one pass: eps forgotten", "True, 1.0, eps)[0]", "True, 1.0, 0.0)[0]"),
+    ("statistics apart: eps forgotten", "False, 0.0, eps)", "False, 0.0, 0.0)"),
+    (
+        "statistics apart: the variance is the unbiased one",
+        "square_(), samples) / n",
+        "square_(), samples) / (n - 1)",
+    ),
+    (
+        "statistics apart: those of a small plane",
+        "n >= LARGE_PLANE * len(input)",
+        "n >= LARGE_PLANE",
+    ),
+    ("the sums over the samples are forgotten", "axis <= 1)", "axis < 0)"),
     ("in one pass: the statistics are half of the batch's", "True, 1.0, eps)", "True, 0.5, eps)"),
     ("eps forgotten in istd", "return (var + eps).rsqrt()", "return var.rsqrt()"),
     (
