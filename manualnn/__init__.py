@@ -13,6 +13,7 @@ from manualnn.convert import convert, revert
 from manualnn.coverage import coverage
 from manualnn.distributed import SyncBatchNorm
 from manualnn.equivalence import prove
+from manualnn.fused import fuse, unfuse
 from manualnn.layers.activations import (
     CELU,
     ELU,
@@ -135,8 +136,10 @@ __all__ = [
     "convert",
     "coverage",
     "functional",
+    "fuse",
     "hand_derived",
     "optim",
     "prove",
     "revert",
+    "unfuse",
 ]

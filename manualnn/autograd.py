@@ -228,6 +228,21 @@ def is_transformed() -> bool:
     return torch._C._are_functorch_transforms_active()
 
 
+def is_plain(input: Tensor) -> bool:
+    """Whether this is a tensor of torch's own class and real numbers, in ordinary surroundings.
+
+    They are ordinary where nothing is traced, transformed, pushed forward or cast.
+    """
+    return not (
+        torch.compiler.is_compiling()
+        or type(input) is not Tensor
+        or input.dtype not in (torch.float32, torch.float64)
+        or is_transformed()
+        or forward_ad._current_level >= 0
+        or _autocast_is_on_somewhere()
+    )
+
+
 def is_batched(tensor: Tensor) -> bool:
     """Whether the tensor is one that ``torch.vmap`` maps over, below any other transform."""
     if torch.compiler.is_compiling() or not is_transformed():

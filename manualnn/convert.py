@@ -62,11 +62,11 @@ def convert(
         cls = class_of(module)
         theirs = cls.plain if issubclass(cls, WithCalls) else cls
         if _fits(names, module, include) and not _fits(names, module, exclude):
-            _set_class(module, twins().get(theirs, cls))
+            set_class(module, twins().get(theirs, cls))
         elif functional and cls in twins():
-            _set_class(module, _with_torch_calls(cls))
+            set_class(module, _with_torch_calls(cls))
     if functional and not isinstance(model, (*twins().values(), WithCalls)):
-        _set_class(model, _with_hand_derived_calls(class_of(model)))
+        set_class(model, _with_hand_derived_calls(class_of(model)))
     return model
 
 
@@ -82,7 +82,9 @@ def revert(model: Model) -> Model:
     theirs = {ours: twin for twin, ours in twins().items()}
     for module in model.modules():
         cls = class_of(module)
-        _set_class(module, cls.plain if issubclass(cls, WithCalls) else theirs.get(cls, cls))
+        while issubclass(cls, Remade):
+            cls = cls.plain
+        set_class(module, theirs.get(cls, cls))
     return model
 
 
@@ -120,7 +122,8 @@ def class_of(module: nn.Module) -> Any:
     return cls.__bases__[0] if parametrize.is_parametrized(module) else cls
 
 
-def _set_class(module: Any, cls: Any) -> None:
+def set_class(module: Any, cls: Any) -> None:
+    """Change the module's class; a parametrized one keeps its parametrizations."""
     if not parametrize.is_parametrized(module):
         module.__class__ = cls
     elif class_of(module) is not cls:
@@ -128,11 +131,25 @@ def _set_class(module: Any, cls: Any) -> None:
         module.__class__ = type(named, (cls,), dict(vars(type(module))))
 
 
-class WithCalls(nn.Module):
-    """A module in whose forward pass functional calls go one way; comes before its class."""
+class Remade(nn.Module):
+    """A module of a class made for it, of which pickle knows nothing; comes before its class.
+
+    Attributes:
+        plain: the class that it was made for.
+        made_by: makes it of that class.
+    """
 
     plain: Any
     made_by: Any
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled by the class that this one was made for."""
+        state: Any = super().__reduce_ex__(2)[2]
+        return _new, (type(self).made_by, type(self).plain), state
+
+
+class WithCalls(Remade):
+    """A module in whose forward pass functional calls go one way."""
 
     def add_module(self, name: str, module: nn.Module | None) -> None:
         """As any module's; ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` comes by here."""
@@ -144,11 +161,6 @@ class WithCalls(nn.Module):
                 stacklevel=2,
             )
         super().add_module(name, module)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickled by the class that this one was made for."""
-        state: Any = super().__reduce_ex__(2)[2]
-        return _new, (type(self).made_by, type(self).plain), state
 
 
 @cache

@@ -111,7 +111,7 @@ def elementwise(
             (kept,) = ctx.saved_tensors
             return grad_input(d_input, kept, *ctx.options)
 
-    return type(name, (Elementwise,), {})
+    return type(name, (Elementwise,), {"grad_input": staticmethod(grad_input), "keep": keep})
 
 
 SigmoidFunction = elementwise("SigmoidFunction", torch.sigmoid, sigmoid_grad_input)

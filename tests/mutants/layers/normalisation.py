@@ -16,8 +16,8 @@ MUTANTS = [
     ),
     (
         "statistics apart: those of a small plane",
-        "n >= LARGE_PLANE * len(input)",
-        "n >= LARGE_PLANE",
+        "input[0, 0].numel() >= LARGE_PLANE",
+        "input[:, 0].numel() >= LARGE_PLANE",
     ),
     ("the sums over the samples are forgotten", "axis <= 1)", "axis < 0)"),
     ("in one pass: the statistics are half of the batch's", "True, 1.0, eps)", "True, 0.5, eps)"),

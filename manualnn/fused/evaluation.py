@@ -1,0 +1,45 @@
+"""Batch norm in evaluation mode, taken into the convolution or the product before it.
+
+With given statistics, batch norm (Eq. 54-55) is an affine map of each channel, a = gamma istd::
+
+    a (X * W + b - mu) + beta = X * (a W) + (a (b - mu) + beta)
+
+so that the layer before it gives its output at once. For values alone: where gradients are wanted,
+the layers' own formulas hold.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from manualnn.fused.pieces import Convolution, Normalisation, Parameters, Piece, Product
+from manualnn.layers.normalisation import times
+
+
+def absorb(
+    weight: Tensor,
+    bias: Tensor | None,
+    mean: Tensor,
+    istd: Tensor,
+    gamma: Tensor | None,
+    beta: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """a W and a (b - mu) + beta: (C', ...), (C') and (C') for the others."""
+    a = times(istd, gamma)
+    shift = -mean * a if bias is None else (bias - mean) * a
+    return weight * a.view(-1, *(1,) * (weight.dim() - 1)), shift if beta is None else shift + beta
+
+
+def evaluate(pieces: tuple[Piece, ...], parameters: list[Parameters], x: Tensor) -> Tensor:
+    """What the pieces make of x, each batch norm in the layer before it where there is one."""
+    place = 0
+    while place < len(pieces):
+        piece, own = pieces[place], parameters[place]
+        following = pieces[place + 1] if place + 1 < len(pieces) else None
+        is_map = isinstance(piece, (Convolution, Product))
+        if is_map and isinstance(following, Normalisation) and not following.takes_statistics():
+            own = absorb(*own, *following.given(), *parameters[place + 1])  # type: ignore[arg-type]
+            place += 1
+        x, _ = piece.forward(x, own, False)
+        place += 1
+    return x
