@@ -123,6 +123,8 @@ def apply(function: type[Function], *args: Any) -> Any:
             return apply(function, *args)
     elif forward_ad._current_level >= 0:
         call = function.forward_mode.apply
+    elif is_unwatched():
+        call = function.forward  # nothing to be kept: a Function's own calls cost many times more
     if not (_autocast_is_on_somewhere() and _autocast_is_on(args[0].device.type)):
         return call(*args)
     with torch.autocast(args[0].device.type, enabled=False):

@@ -29,6 +29,7 @@ from manualnn.fused.pieces import (
 )
 from manualnn.fused.residual import add_relu
 from manualnn.fused.run import Run
+from manualnn.fused.squeeze_excitation import SqueezeExcitation
 from manualnn.layers.activations import basic, gated, piecewise
 from manualnn.layers.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from manualnn.layers.conv import Conv1d, Conv2d, Conv3d
@@ -261,6 +262,23 @@ def piece_of(layer: Any) -> Piece | None:
         return Activation(layer, *ACTIVATIONS[cls](layer))
     if cls in POOLS and not layer.return_indices:
         return Pool(layer)
+    misc: Any = sys.modules.get("torchvision.ops.misc")
+    if misc and cls is misc.SqueezeExcitation:
+        return _squeeze_excitation(layer)
     if cls is Flatten and layer.start_dim == 1:
         return Flattening(layer)
     return None
+
+
+def _squeeze_excitation(layer: Any) -> Piece | None:
+    """The layer as one piece, if all that it holds is ours, and nobody looks inside."""
+    if any(is_hooked(inner) for inner in layer.children()):
+        return None
+    activations = [piece_of(inner) for inner in (layer.activation, layer.scale_activation)]
+    products = layer.fc1, layer.fc2
+    if not all(type(inner) is Conv2d and inner.bias is not None for inner in products):
+        return None
+    first, second = activations
+    if not (isinstance(first, Activation) and isinstance(second, Activation)):
+        return None
+    return SqueezeExcitation(layer, first, second)

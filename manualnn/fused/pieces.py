@@ -46,10 +46,10 @@ from manualnn.layers.linear import LinearFunction
 from manualnn.layers.normalisation import (
     Axes,
     NormalisationFunction,
+    affine,
     batch_statistics,
     has_large_planes,
     inverse_std,
-    norm_grad_input,
     sum_delta,
     sum_delta_xhat,
     times,
@@ -277,12 +277,12 @@ class Normalisation(Piece):
         s0 = sum_delta(delta, samples)
         s1 = sum_delta_xhat(delta, centred, istd, samples)
         dx = None
+        a = times(istd, weight)
         if needs_input and self.takes_statistics():
-            n = passed.x.numel() // passed.x.shape[1]
-            total, along = times(s0, weight), times(s1, weight)
-            dx = norm_grad_input(delta, centred, istd, weight, total, along, n)
+            share = a / -(passed.x.numel() // passed.x.shape[1])  # of each of the n values
+            dx = affine(delta, centred, a, share * istd * s1, share * s0)  # Eq. 65
         elif needs_input:
-            dx = delta * times(istd, weight)
+            dx = delta * a
         return dx, (s1.flatten() if needs[0] else None, s0.flatten() if needs[1] else None)
 
 
@@ -306,8 +306,11 @@ class Activation(Piece):
     def backward(
         self, delta: Tensor, passed: Passed, needs_input: bool, needs: tuple[bool, ...]
     ) -> tuple[Tensor | None, Parameters]:
-        kept = passed.x if self.needs_input else passed.y
-        return self.function.grad_input(delta, kept, *self.options), ()
+        return self.slope(delta, passed.x, passed.y), ()
+
+    def slope(self, delta: Tensor, x: Any, y: Any) -> Tensor:
+        """delta f'(x), by x or by y."""
+        return self.function.grad_input(delta, x if self.needs_input else y, *self.options)
 
 
 class Pool(Piece):

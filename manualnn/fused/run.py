@@ -29,7 +29,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from manualnn.autograd import is_plain, is_recorded, is_unwatched
+from manualnn.autograd import is_plain, is_recorded, is_unwatched, led_nowhere
 from manualnn.fused.evaluation import evaluate
 from manualnn.fused.pieces import Parameters, Passed, Piece
 
@@ -67,6 +67,7 @@ class Run:
         rest = iter(values)
         return [tuple(islice(rest, len(piece.parameters()))) for piece in self.pieces]
 
+    @led_nowhere
     def __call__(self, x: Tensor) -> Tensor:
         """x_n, by one Function where nothing is traced or transformed, else by the layers."""
         parameters = self.parameters()

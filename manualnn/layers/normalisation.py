@@ -149,6 +149,11 @@ def norm_grad_input(
     a = times(istd, weight)
     b = (2 * grad_var - istd * istd * along) / n
     c = (grad_mean - istd * total) / n
+    return affine(grad_output, centred, a, b, c)
+
+
+def affine(grad_output: Tensor, centred: Tensor, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """a delta + b (X - mu) + c, written over X - mu where nothing watches."""
     if is_unwatched():
         return centred.mul_(b).add_(c).addcmul_(grad_output, a)
     return torch.addcmul(torch.addcmul(c, grad_output, a), centred, b)

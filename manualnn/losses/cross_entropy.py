@@ -34,7 +34,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_float32, led_nowhere
+from manualnn.autograd import Function, apply, autocast_float32, is_unwatched, led_nowhere
 from manualnn.layers.softmax import (
     log_softmax,
     log_softmax_grad_input,
@@ -74,6 +74,21 @@ def target_mass(
     if smoothing > 0:
         mass = mass + scale * (smoothing / input.shape[axis])
     return weights * mass
+
+
+def grad_input_by_index(
+    scale: Tensor, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
+) -> Tensor:
+    """s w_y (p_c - [c = y]), the gradient for class indices without smoothing: (N, C, ...).
+
+    The mass of a sample is all in one class, so that it is taken from p there, in place.
+    """
+    axis = class_axis(input)
+    counts, classes = counted_classes(target.unsqueeze(axis), ignore_index)
+    mass = torch.where(counts, scale, 0)  # (N, 1, ...)
+    if weight is not None:
+        mass = mass * weight[classes]
+    return input.softmax(axis).mul_(mass).scatter_add_(axis, classes, -mass)
 
 
 def mean_count(
@@ -127,11 +142,16 @@ class CrossEntropyFunction(Function):
         input, target, weight = ctx.saved_tensors
         needs_input, needs_target, needs_weight, _ = ctx.needs_input_grad
         options, axis = ctx.options, class_axis(input)
-        log_p = log_softmax(input, axis)
         count = mean_count(input, target, weight, options)
         samples = input.shape[:axis] + input.shape[axis + 1 :]
         grad_loss = reduce_grad(grad_output, options.reduction, count)
         grad_loss = grad_loss.expand(samples).unsqueeze(axis)  # (N, 1, ...)
+        is_by_index = not (target.is_floating_point() or options.label_smoothing)
+        if is_by_index and is_unwatched():
+            ignored = options.ignore_index
+            grad_input = grad_input_by_index(grad_loss, input, target, weight, ignored)
+            return grad_input, None, None, None
+        log_p = log_softmax(input, axis)
         grad_input = grad_target = grad_weight = None
         if needs_input:
             grad_log_p = -target_mass(grad_loss, input, target, weight, options)

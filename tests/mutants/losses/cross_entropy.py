@@ -3,6 +3,22 @@
 KEYWORD = "entropy or class_weights"
 MUTANTS = [
     (
+        "by index: the mass is not taken from p",
+        ".mul_(mass).scatter_add_(axis, classes, -mass)",
+        ".mul_(mass)",
+    ),
+    ("by index: class weights forgotten", "mass = mass * weight[classes]", "pass"),
+    (
+        "by index: ignored targets count",
+        "mass = torch.where(counts, scale, 0)  #",
+        "mass = scale  #",
+    ),
+    (
+        "by index: smoothing forgotten",
+        "is_floating_point() or options.label_smoothing)",
+        "is_floating_point())",
+    ),
+    (
         "label smoothing: 1 - e forgotten",
         "return (1 - smoothing) * distribution + smoothing / distribution.shape[axis]",
         "return distribution + smoothing / distribution.shape[axis]",
