@@ -143,9 +143,14 @@ class Remade(nn.Module):
     made_by: Any
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickled by the class that this one was made for."""
+        """Pickled by the class that this one was made for, and what made it of that."""
         state: Any = super().__reduce_ex__(2)[2]
-        return _new, (type(self).made_by, type(self).plain), state
+        cls: Any = type(self)
+        makers: list[Any] = []
+        while issubclass(cls, Remade):
+            makers.append(cls.made_by)
+            cls = cls.plain
+        return _new, (cls, *reversed(makers)), state
 
 
 class WithCalls(Remade):
@@ -186,7 +191,8 @@ def _with_calls(cls: Any, surroundings: Callable[[], Any], made_by: Callable[[An
     return type(cls.__name__, (WithCalls, cls), named)
 
 
-def _new(made_by: Callable[[Any], Any], cls: Any) -> nn.Module:
-    """An empty module of the class made for this one, for pickle and deepcopy to fill."""
-    made = made_by(cls)
-    return made.__new__(made)
+def _new(cls: Any, *makers: Callable[[Any], Any]) -> nn.Module:
+    """An empty module of the class made of this one, for pickle and deepcopy to fill."""
+    for make in makers:
+        cls = make(cls)
+    return cls.__new__(cls)

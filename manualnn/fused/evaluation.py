@@ -38,7 +38,7 @@ def evaluate(pieces: tuple[Piece, ...], parameters: list[Parameters], x: Tensor)
         following = pieces[place + 1] if place + 1 < len(pieces) else None
         is_map = isinstance(piece, (Convolution, Product))
         if is_map and isinstance(following, Normalisation) and not following.takes_statistics():
-            own = absorb(*own, *following.given(), *parameters[place + 1])  # type: ignore[arg-type]
+            own = absorb(*own, *following.given(), *parameters[place + 1])
             place += 1
         x, _ = piece.forward(x, own, False)
         place += 1

@@ -148,8 +148,6 @@ def _methods(cls: Any) -> dict[str, Any]:
 
 
 def _sequential(self: Any, input: Tensor) -> Tensor:
-    if torch.compiler.is_compiling():
-        return nn.Sequential.forward(self, input)
     return through(self, list(self), input)
 
 
@@ -179,7 +177,11 @@ def _resnet(self: Any, x: Tensor) -> Tensor:
 
 
 def through(self: Any, layers: Sequence[nn.Module], input: Tensor) -> Tensor:
-    """Take the input through the layers of a container, run by run."""
+    """Take the input through the layers of a container, run by run, or one by one if compiled."""
+    if torch.compiler.is_compiling():
+        for layer in layers:
+            input = layer(input)
+        return input
     layers = list(_flat(layers))
     alone = [is_hooked(layer) for layer in layers]
     key = [*map(id, layers), *alone]

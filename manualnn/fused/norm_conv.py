@@ -49,7 +49,7 @@ from manualnn.layers.conv import (
     conv_forward,
     conv_grad_bias,
 )
-from manualnn.layers.normalisation import times
+from manualnn.layers.normalisation import norm_forward, times
 
 FAR = 32.0  # standard deviations of a mean from 0: five of 24 bits are lost
 
@@ -109,6 +109,7 @@ class NormConv(Piece):
     needs_input = True
 
     def __init__(self, norm: Any, conv: Any) -> None:
+        """Takes the place of a batch norm and a convolution that sees its input alone."""
         super().__init__(norm, conv)
         self.norm, self.conv = Normalisation(norm), Convolution(conv)
         self.is_cheap, self.axes = self.conv.is_cheap, self.norm.axes
@@ -145,7 +146,7 @@ class NormConv(Piece):
         grad_weight = apply(ConvGradWeightFunction, x, delta, geometry)
         grad_weight = fold_grad_weight(grad_weight, grad_bias, mean, istd)
         along, total = fold_sums(weight, grad_weight, grad_bias)  # dL/dgamma and dL/dbeta
-        dx = None
+        dx: Any = None
         if needs_input:
             dx = apply(ConvGradInputFunction, delta, weight * times(istd, gamma), geometry)
         if needs_input and self.norm.takes_statistics():
@@ -164,9 +165,11 @@ class NormConv(Piece):
     ) -> tuple[Tensor | None, Parameters]:
         """The two layers one after the other, the normalised value computed again."""
         of_norm, of_conv = passed.parameters[:2], passed.parameters[2:]
-        y = self.norm.again(passed.x, of_norm, passed.kept, False)
+        mean, istd, gamma, beta = per_channel(passed.x, *passed.kept, *of_norm)
+        y = norm_forward(passed.x - mean, istd, gamma, beta)
         seen = Passed(passed.shape, y, None, of_conv, ())
-        delta, conv_gradients = self.conv.backward(delta, seen, True, needs[2:])  # type: ignore[assignment]
+        dy: Any
+        dy, conv_gradients = self.conv.backward(delta, seen, True, needs[2:])
         seen = Passed(passed.shape, passed.x, None, of_norm, passed.kept)
-        dx, norm_gradients = self.norm.backward(delta, seen, needs_input, needs[:2])
+        dx, norm_gradients = self.norm.backward(dy, seen, needs_input, needs[:2])
         return dx, (*norm_gradients, *conv_gradients)

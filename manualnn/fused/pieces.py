@@ -42,7 +42,7 @@ from manualnn.layers.conv import (
     conv_grad_bias,
 )
 from manualnn.layers.geometry import Geometry, per_axis
-from manualnn.layers.linear import LinearFunction
+from manualnn.layers.linear import LinearFunction, rows
 from manualnn.layers.normalisation import (
     Axes,
     NormalisationFunction,
@@ -62,7 +62,7 @@ from manualnn.layers.pooling import (
     max_pool_forward,
 )
 
-Parameters = tuple[Tensor | None, ...]
+Parameters = tuple[Any, ...]
 Kept = tuple[Tensor, ...]
 
 AXES = {BatchNorm1d: (2, 3), BatchNorm2d: (4,), BatchNorm3d: (5,)}
@@ -107,6 +107,7 @@ class Piece:
     axes: Collection[int] = range(2, 9)
 
     def __init__(self, *layers: Any) -> None:
+        """Takes the place of these layers."""
         self.layers = layers
         self.layer = layers[-1]
 
@@ -139,6 +140,7 @@ class Convolution(Piece):
     needs_input = True
 
     def __init__(self, layer: nn.modules.conv._ConvNd) -> None:
+        """Takes the place of a layer with ``padding_mode="zeros"``."""
         super().__init__(layer)
         self.is_cheap = layer.in_channels <= FEW_CHANNELS
         self.axes = (layer.weight.dim(),)
@@ -173,7 +175,7 @@ class Convolution(Piece):
 
 
 class Product(Piece):
-    """Y = X W^T + b (Eq. 7) for X (R, in); linear.py."""
+    """Y = X W^T + b (Eq. 7); linear.py."""
 
     needs_input = True
     is_cheap = False
@@ -183,7 +185,7 @@ class Product(Piece):
 
     def forward(self, x: Tensor, parameters: Parameters, is_fresh: bool) -> tuple[Tensor, Kept]:
         weight, bias = parameters
-        return nn.functional.linear(x, weight, bias), ()  # type: ignore[arg-type]
+        return nn.functional.linear(x, weight, bias), ()
 
     def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
         return apply(LinearFunction, x, *parameters), ()
@@ -193,8 +195,9 @@ class Product(Piece):
     ) -> tuple[Tensor | None, Parameters]:
         weight, _ = passed.parameters
         dx = delta @ weight if needs_input else None  # Eq. 31
-        dw = delta.t() @ passed.x if needs[0] else None  # Eq. 32
-        return dx, (dw, delta.sum(0) if needs[1] else None)  # Eq. 33
+        deltas = rows(delta)
+        dw = deltas.t() @ rows(passed.x) if needs[0] else None  # Eq. 32
+        return dx, (dw, deltas.sum(0) if needs[1] else None)  # Eq. 33
 
 
 class Normalisation(Piece):
@@ -203,6 +206,7 @@ class Normalisation(Piece):
     needs_input = True
 
     def __init__(self, layer: HandDerivedBatchNorm) -> None:
+        """Takes the place of BatchNorm1d, BatchNorm2d or BatchNorm3d."""
         super().__init__(layer)
         self.axes = AXES[type(layer)]
 
@@ -249,14 +253,17 @@ class Normalisation(Piece):
             return self.again(x, parameters, kept, is_fresh), kept
         self.check(x)
         tracks = layer.training and layer.running_mean is not None
-        running = (layer.running_mean, layer.running_var) if tracks else (None, None)
+        mean, var = (layer.running_mean, layer.running_var) if tracks else (None, None)
         momentum = self.momentum() if tracks else 0.0
-        y, *kept = torch.native_batch_norm(x, *parameters, *running, True, momentum, layer.eps)
-        return y, tuple(kept)
+        weight, bias = parameters
+        y, mean, istd = torch.native_batch_norm(
+            x, weight, bias, mean, var, True, momentum, layer.eps
+        )
+        return y, (mean, istd)
 
     def again(self, x: Tensor, parameters: Parameters, kept: Kept, is_fresh: bool) -> Tensor:
-        mean, istd = kept
-        return torch.native_batch_norm(x, *parameters, mean, istd.pow(-2), False, 0.0, 0.0)[0]
+        (weight, bias), (mean, istd) = parameters, kept
+        return torch.native_batch_norm(x, weight, bias, mean, istd.pow(-2), False, 0.0, 0.0)[0]
 
     def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
         layer, (gamma, beta) = self.layer, per_channel(x, *parameters)
@@ -290,6 +297,7 @@ class Activation(Piece):
     """y = f(x), element by element; activations/."""
 
     def __init__(self, layer: nn.Module, function: Any, *options: float) -> None:
+        """Takes the place of a layer with this Function, made by ``elementwise``."""
         super().__init__(layer)
         self.function, self.options = function, options
         self.needs_input = function.keep == "input"

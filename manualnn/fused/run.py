@@ -26,10 +26,9 @@ from itertools import accumulate, chain, islice
 from operator import or_
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from manualnn.autograd import is_plain, is_recorded, is_unwatched, led_nowhere
+from manualnn.autograd import Function, is_plain, is_recorded, is_unwatched, led_nowhere
 from manualnn.fused.evaluation import evaluate
 from manualnn.fused.pieces import Parameters, Passed, Piece
 
@@ -42,6 +41,7 @@ class Run:
     """
 
     def __init__(self, pieces: Sequence[Piece]) -> None:
+        """Finds out what has to be kept."""
         self.pieces = tuple(pieces)
         self.needed = [piece.needs_input for piece in pieces] + [False]
         for place, piece in enumerate(pieces, start=1):
@@ -90,7 +90,7 @@ class Run:
         )
 
 
-class RunFunction(torch.autograd.Function):
+class RunFunction(Function):
     """x_0 to x_n. It has a ctx in its forward pass, as what is kept is not among its results."""
 
     @staticmethod
@@ -109,8 +109,9 @@ class RunFunction(torch.autograd.Function):
         return x
 
     @staticmethod
-    def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
-        passes, needs_x, _, *needs = Passes(ctx), *ctx.needs_input_grad
+    def backward(ctx: Any, delta: Any) -> tuple[Tensor | None, ...]:
+        passes = Passes(ctx)
+        needs_x, _, *needs = ctx.needs_input_grad
         own = passes.run.split(needs)
         needs_delta = list(accumulate(map(any, own), or_, initial=needs_x))
         gradients: list[Parameters] = []
@@ -128,6 +129,7 @@ class Passes:
     """
 
     def __init__(self, ctx: Any) -> None:
+        """Unpacks what was kept; where the backward pass is watched, all goes by the layers."""
         self.run: Run = ctx.run
         self.shapes = ctx.shapes
         saved = iter(ctx.saved_tensors)
@@ -138,7 +140,8 @@ class Passes:
 
     def _by_layers(self) -> None:
         for i, piece in enumerate(self.run.pieces):
-            self.xs[i + 1], self.kept[i] = piece.by_layer(self.xs[i], self.parameters[i])
+            self.xs[i + 1], kept = piece.by_layer(self.xs[i], self.parameters[i])
+            self.kept[i] = list(kept)
 
     def of(self, i: int) -> Passed:
         """What piece i needs for its backward pass; x_(i+1) goes, as nobody needs it any more."""

@@ -38,15 +38,15 @@ def linear_grad_input(grad_output: Tensor, weight: Tensor) -> Tensor:
 
 def linear_grad_weight(input: Tensor, grad_output: Tensor) -> Tensor:
     """dL/dW = delta^T X (Eq. 32), summed over all leading dimensions: (out, in)."""
-    return linear(_rows(grad_output).t(), _rows(input).t())
+    return linear(rows(grad_output).t(), rows(input).t())
 
 
 def linear_grad_bias(grad_output: Tensor) -> Tensor:
     """dL/db = sum_r delta[r] (Eq. 33), over all leading dimensions: (out,)."""
-    return _rows(grad_output).sum(0)
+    return rows(grad_output).sum(0)
 
 
-def _rows(samples: Tensor) -> Tensor:
+def rows(samples: Tensor) -> Tensor:
     """One sample a row: (..., n) -> (R, n), with R the product of the leading dimensions."""
     return samples.reshape(math.prod(samples.shape[:-1]), samples.shape[-1])
 

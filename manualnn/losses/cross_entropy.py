@@ -149,8 +149,7 @@ class CrossEntropyFunction(Function):
         is_by_index = not (target.is_floating_point() or options.label_smoothing)
         if is_by_index and is_unwatched():
             ignored = options.ignore_index
-            grad_input = grad_input_by_index(grad_loss, input, target, weight, ignored)
-            return grad_input, None, None, None
+            return grad_input_by_index(grad_loss, input, target, weight, ignored), None, None, None
         log_p = log_softmax(input, axis)
         grad_input = grad_target = grad_weight = None
         if needs_input:

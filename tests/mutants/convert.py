@@ -21,18 +21,18 @@ MUTANTS = [
     ),
     (
         "reverted, calls are still led",
-        "while issubclass(cls, Remade):",
-        "while False:",
+        "        while issubclass(cls, Remade):\n            cls = cls.plain\n        set_class",
+        "        set_class",
     ),
     ("forward has no signature of its own", "    @wraps(cls.forward)\n", ""),
     (
         "a copy has lost its state",
-        "type(self).plain), state",
-        "type(self).plain)",
+        "*reversed(makers)), state",
+        "*reversed(makers))",
     ),
     (
         "a copy is no longer converted",
-        "    made = made_by(cls)\n",
-        "    made = cls\n",
+        "        cls = make(cls)\n",
+        "        pass\n",
     ),
 ]

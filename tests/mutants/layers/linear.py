@@ -9,20 +9,20 @@ MUTANTS = [
     ),
     (
         "dL/dW transposed (Eq. 32)",
-        "linear(_rows(grad_output).t(), _rows(input).t())",
-        "linear(_rows(input).t(), _rows(grad_output).t())",
+        "linear(rows(grad_output).t(), rows(input).t())",
+        "linear(rows(input).t(), rows(grad_output).t())",
     ),
     (
         "dL/dW divided by the number of rows",
-        "linear(_rows(grad_output).t(), _rows(input).t())",
-        "linear(_rows(grad_output).t(), _rows(input).t()) / len(_rows(input))",
+        "linear(rows(grad_output).t(), rows(input).t())",
+        "linear(rows(grad_output).t(), rows(input).t()) / len(rows(input))",
     ),
     (
         "no sum over the rows in dL/db (Eq. 33 as printed)",
-        "_rows(grad_output).sum(0)",
-        "_rows(grad_output)[0]",
+        "rows(grad_output).sum(0)",
+        "rows(grad_output)[0]",
     ),
-    ("mean for the sum in dL/db", "_rows(grad_output).sum(0)", "_rows(grad_output).mean(0)"),
+    ("mean for the sum in dL/db", "rows(grad_output).sum(0)", "rows(grad_output).mean(0)"),
     (
         "the bias is left out of the forward pass",
         "torch.nn.functional.linear(input, weight, bias)",
