@@ -9,6 +9,7 @@ Every layer has the name, the arguments and the state_dict of its twin in :mod:`
 """
 
 from manualnn import functional, optim
+from manualnn.backend import backend
 from manualnn.convert import convert, revert
 from manualnn.coverage import coverage
 from manualnn.distributed import SyncBatchNorm
@@ -133,6 +134,7 @@ __all__ = [
     "Upsample",
     "UpsamplingBilinear2d",
     "UpsamplingNearest2d",
+    "backend",
     "convert",
     "coverage",
     "functional",

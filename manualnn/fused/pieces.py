@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from manualnn.autograd import apply
+from manualnn.backend import formula
 from manualnn.layers.activations.basic import ReLUFunction, relu_grad_input
 from manualnn.layers.batchnorm import (
     BatchNorm1d,
@@ -132,6 +133,27 @@ class Piece:
     ) -> tuple[Tensor | None, Parameters]:
         """dL/dx and the parameters' gradients for delta = dL/dy, those that are needed."""
         raise NotImplementedError
+
+
+@formula
+def batch_norm_backward(
+    delta: Tensor,
+    x: Tensor,
+    mean: Tensor,
+    istd: Tensor,
+    gamma: Tensor | None,
+    is_batch: bool,
+    needs_input: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """dL/dX, if it is needed, dL/dgamma and dL/dbeta (Eq. 65-67), by the batch's own statistics."""
+    centred, samples, a = x - mean, sample_axes(x), times(istd, gamma)
+    s0, s1 = sum_delta(delta, samples), sum_delta_xhat(delta, centred, istd, samples)
+    if not needs_input:
+        return None, s1, s0
+    if not is_batch:
+        return delta * a, s1, s0
+    share = a / -(x.numel() // x.shape[1])  # of each of the n values
+    return affine(delta, centred, a, share * istd * s1, share * s0), s1, s0
 
 
 class Convolution(Piece):
@@ -278,18 +300,9 @@ class Normalisation(Piece):
     def backward(
         self, delta: Tensor, passed: Passed, needs_input: bool, needs: tuple[bool, ...]
     ) -> tuple[Tensor | None, Parameters]:
-        mean, istd = per_channel(passed.x, *passed.kept)
-        (weight,) = per_channel(passed.x, passed.parameters[0])
-        centred, samples = passed.x - mean, sample_axes(passed.x)
-        s0 = sum_delta(delta, samples)
-        s1 = sum_delta_xhat(delta, centred, istd, samples)
-        dx = None
-        a = times(istd, weight)
-        if needs_input and self.takes_statistics():
-            share = a / -(passed.x.numel() // passed.x.shape[1])  # of each of the n values
-            dx = affine(delta, centred, a, share * istd * s1, share * s0)  # Eq. 65
-        elif needs_input:
-            dx = delta * a
+        x, is_batch = passed.x, self.takes_statistics()
+        mean, istd, gamma = per_channel(x, *passed.kept, passed.parameters[0])
+        dx, s1, s0 = batch_norm_backward(delta, x, mean, istd, gamma, is_batch, needs_input)
         return dx, (s1.flatten() if needs[0] else None, s0.flatten() if needs[1] else None)
 
 

@@ -57,6 +57,7 @@ import torch
 from torch import Tensor
 
 from manualnn.autograd import Function, is_transformed, is_unwatched
+from manualnn.backend import formula
 
 LARGE_PLANE = 64  # values of a channel in a sample from which on batch_statistics is faster
 
@@ -159,6 +160,46 @@ def affine(grad_output: Tensor, centred: Tensor, a: Tensor, b: Tensor, c: Tensor
     return torch.addcmul(torch.addcmul(c, grad_output, a), centred, b)
 
 
+@formula
+def norm_backward(
+    grad_output: Tensor,
+    grad_mean: Tensor,
+    grad_var: Tensor,
+    input: Tensor,
+    mean: Tensor,
+    var: Tensor,
+    weight: Tensor | None,
+    axes: Axes,
+    eps: float,
+    needs_input: bool,
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """dL/dX, if it is needed, dL/dgamma and dL/dbeta, by the sums S0 and S1."""
+    istd, centred = inverse_std(var, eps), input - mean
+    s0 = sum_delta(at_least_float32(grad_output), axes.statistics_alone())
+    s1 = sum_delta_xhat(grad_output, centred, istd, axes.statistics_alone())
+    grad_input = None
+    if needs_input:
+        total, along = (sum_over(times(s, weight), axes.both()) for s in (s0, s1))
+        n = set_size(input, axes)
+        grad_input = norm_grad_input(
+            grad_output, centred, istd, weight, total, along, n, grad_mean, grad_var
+        )
+    neither = axes.neither(input.dim())
+    return grad_input, sum_over(s1, neither), sum_over(s0, neither)
+
+
+@formula
+def normalise(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, axes: Axes, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Y, mu and var (Eq. 52-55) for any axes."""
+    x = at_least_float32(input)
+    mean = mean_over(x, axes.statistics)
+    centred = x - mean
+    var = mean_over(centred * centred, axes.statistics)
+    return norm_forward(centred, inverse_std(var, eps), weight, bias).to(input.dtype), mean, var
+
+
 def times(values: Tensor, weight: Tensor | None) -> Tensor:
     """The values times gamma, if there is one."""
     return values if weight is None else values * weight
@@ -223,12 +264,7 @@ class NormalisationFunction(Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         if _is_batch_norm(input, weight, bias, axes):
             return batch_norm_forward(input, weight, bias, eps)
-        x = at_least_float32(input)
-        mean = mean_over(x, axes.statistics)
-        centred = x - mean
-        var = mean_over(centred * centred, axes.statistics)
-        output = norm_forward(centred, inverse_std(var, eps), weight, bias)
-        return output.to(input.dtype), mean, var
+        return normalise(input, weight, bias, axes, eps)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -240,28 +276,11 @@ class NormalisationFunction(Function):
     def backward(
         ctx: Any, grad_output: Tensor, grad_mean: Tensor, grad_var: Tensor
     ) -> tuple[Tensor | None, ...]:
-        input, mean, var, weight = ctx.saved_tensors
-        needs_input, needs_weight, needs_bias, _, _ = ctx.needs_input_grad
-        first, both = ctx.axes.statistics_alone(), ctx.axes.both()
-        neither = ctx.axes.neither(input.dim())
-        istd = inverse_std(var, ctx.eps)
-        centred = input - mean
-        s0 = sum_delta(at_least_float32(grad_output), first)
-        s1 = sum_delta_xhat(grad_output, centred, istd, first)
-        grad_input = None
-        if needs_input:
-            total, along = (sum_over(times(s, weight), both) for s in (s0, s1))
-            n = set_size(input, ctx.axes)
-            grad_input = norm_grad_input(
-                grad_output, centred, istd, weight, total, along, n, grad_mean, grad_var
-            )
-        return (
-            grad_input,
-            sum_over(s1, neither) if needs_weight else None,
-            sum_over(s0, neither) if needs_bias else None,
-            None,
-            None,
+        (input, mean, var, weight), needs = ctx.saved_tensors, ctx.needs_input_grad
+        gradients = norm_backward(
+            grad_output, grad_mean, grad_var, input, mean, var, weight, ctx.axes, ctx.eps, needs[0]
         )
+        return *(g if n else None for g, n in zip(gradients, needs, strict=False)), None, None
 
     @staticmethod
     def jvp(

@@ -27,14 +27,17 @@ import torch
 from torch import Tensor, nn
 
 from manualnn.autograd import Function, apply, autocast_float32, led_nowhere
+from manualnn.backend import formula
 
 
+@formula
 def softmax_grad_input(grad_output: Tensor, probabilities: Tensor, dim: int) -> Tensor:
     """p (delta - sum delta p), any shape, the sum along ``dim``."""
     total = (grad_output * probabilities).sum(dim, keepdim=True)
     return probabilities * (grad_output - total)
 
 
+@formula
 def log_softmax_grad_input(grad_output: Tensor, output: Tensor, dim: int) -> Tensor:
     """delta - p sum delta, p = exp(y), any shape, the sum along ``dim``."""
     return grad_output - output.exp() * grad_output.sum(dim, keepdim=True)

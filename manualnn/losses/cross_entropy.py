@@ -35,6 +35,7 @@ import torch
 from torch import Tensor, nn
 
 from manualnn.autograd import Function, apply, autocast_float32, is_unwatched, led_nowhere
+from manualnn.backend import formula
 from manualnn.layers.softmax import (
     log_softmax,
     log_softmax_grad_input,
@@ -76,6 +77,7 @@ def target_mass(
     return weights * mass
 
 
+@formula
 def grad_input_by_index(
     scale: Tensor, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int
 ) -> Tensor:

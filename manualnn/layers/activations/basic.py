@@ -36,6 +36,7 @@ import torch
 from torch import Tensor, nn
 
 from manualnn.autograd import Function, apply, is_unwatched, led_nowhere
+from manualnn.backend import formula
 from manualnn.layers.in_place import is_traced, refuse_leaf
 
 # The integers of the same size.
@@ -90,6 +91,7 @@ def elementwise(
         keep: "input" to give grad_input x in place of y: where f' is no function of y, or where
             torch's twin leaves y to be overwritten by the next layer.
     """
+    grad_input = formula(grad_input)
 
     class Elementwise(Function):
         @staticmethod

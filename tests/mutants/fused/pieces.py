@@ -41,11 +41,15 @@ MUTANTS = [
         "share * istd * s1, share * s0)",
         "0 * istd * s1, share * s0)",
     ),
-    ("batch norm: gamma forgotten (Eq. 65)", "a = times(istd, weight)", "a = istd"),
+    (
+        "batch norm: gamma forgotten (Eq. 65)",
+        "a = x - mean, sample_axes(x), times(istd, gamma)",
+        "a = x - mean, sample_axes(x), istd",
+    ),
     (
         "given statistics: taken for the batch's",
-        "if needs_input and self.takes_statistics():",
-        "if needs_input:",
+        "if not is_batch:",
+        "if False:",
     ),
     (
         "an activation overwrites what is not fresh",

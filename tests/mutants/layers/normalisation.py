@@ -68,23 +68,23 @@ MUTANTS = [
     ),
     (
         "gamma forgotten in the sums for dL/dX",
-        "(sum_over(times(s, weight), both) for s in (s0, s1))",
-        "(sum_over(s, both) for s in (s0, s1))",
+        "(sum_over(times(s, weight), axes.both()) for s in (s0, s1))",
+        "(sum_over(s, axes.both()) for s in (s0, s1))",
     ),
     (
         "gamma's axes are left out of the sums for dL/dX",
-        "(sum_over(times(s, weight), both) for s in (s0, s1))",
+        "(sum_over(times(s, weight), axes.both()) for s in (s0, s1))",
         "(times(s, weight) for s in (s0, s1))",
     ),
     (
         "dL/dgamma of the first sample alone",
-        "sum_over(s1, neither) if needs_weight",
-        "s1[:1] if needs_weight",
+        "return grad_input, sum_over(s1, neither)",
+        "return grad_input, s1[:1]",
     ),
     (
         "dL/dbeta takes the sum for dL/dgamma",
-        "sum_over(s0, neither) if needs_bias",
-        "sum_over(s1, neither) if needs_bias",
+        "return grad_input, sum_over(s1, neither), sum_over(s0, neither)",
+        "return grad_input, sum_over(s1, neither), sum_over(s1, neither)",
     ),
     (
         "the tangent of gamma is dropped",
