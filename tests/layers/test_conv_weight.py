@@ -48,10 +48,11 @@ def test_each_order_is_the_same_sum(of, geometry, samples):
     torch.testing.assert_close(of(x, delta, geometry), _by_autograd(x, delta, geometry))
 
 
-@pytest.mark.parametrize("products", [1, 2**18])
+@pytest.mark.parametrize("products", [(0, 1), (0, 2**18), (2**20, 1)])
 @pytest.mark.parametrize("geometry", DEPTHWISE, ids=str)
 def test_depthwise_is_the_same_sum(geometry, products, monkeypatch):
-    monkeypatch.setattr(conv_weight, "PRODUCTS", products)  # of one sample, or of all at once
+    monkeypatch.setattr(conv_weight, "FEW_PRODUCTS", products[0])
+    monkeypatch.setattr(conv_weight, "PRODUCTS", products[1])  # of one sample, or of all at once
     x, delta = _pair(5, 3, 3, geometry)
     found = conv_weight.sum_over_places(x, delta, geometry)
     torch.testing.assert_close(found, _by_autograd(x, delta, geometry))
