@@ -62,12 +62,34 @@ NETS = {
     "MobileNetV3-small, 64x64": Net(mobilenet, (16, 3, 64, 64)),
 }
 
-Variant = Callable[[nn.Module], nn.Module]
+Change = Callable[[nn.Module], nn.Module]
 
-# name: ours, and what it is held against
-VARIANTS: dict[str, tuple[Variant, Variant]] = {
-    "converted": (manualnn.convert, lambda model: model),
-    "compiled": (lambda model: torch.compile(manualnn.convert(model)), torch.compile),
+
+@dataclass(frozen=True)
+class Variant:
+    """What is measured, and what it is held against.
+
+    Attributes:
+        ours: Makes ours of a net of torch.nn's layers.
+        theirs: Makes the other.
+        backend: Of our formulas.
+    """
+
+    ours: Change
+    theirs: Change = lambda model: model
+    backend: str = "eager"
+
+
+def fused(model: nn.Module) -> nn.Module:
+    """The net with our layers, runs of them as one Function."""
+    return manualnn.fuse(manualnn.convert(model))
+
+
+VARIANTS = {
+    "converted": Variant(manualnn.convert),
+    "fused": Variant(fused),
+    "fused, inductor": Variant(fused, backend="inductor"),
+    "compiled": Variant(lambda model: torch.compile(fused(model)), torch.compile),
 }
 OURS, THEIRS = 0, 1
 
@@ -77,13 +99,14 @@ def net_rows(options: argparse.Namespace) -> Iterator[measure.Row]:
     for name in NETS:
         for variant in options.variants:
             steps, saved = [], []
-            for which in (OURS, THEIRS):
-                model, images, loss = prepared(name, variant, which, options)
-                optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
-                steps.append(measure.training_step(model, (images,), loss, optimizer))
-                saved.append(measure.saved_bytes(model, (images,)))
-            row: measure.Row = {"net": name, "variant": variant}
-            row |= measure.as_row(measure.in_turns(*steps, options.pairs))
+            with manualnn.backend(VARIANTS[variant].backend):
+                for which in (OURS, THEIRS):
+                    model, images, loss = prepared(name, variant, which, options)
+                    optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
+                    steps.append(measure.training_step(model, (images,), loss, optimizer))
+                    saved.append(measure.saved_bytes(model, (images,)))
+                times = measure.in_turns(*steps, options.pairs)
+            row: measure.Row = {"net": name, "variant": variant} | measure.as_row(times)
             row |= {"saved": saved[0], "saved_torch": saved[1], "saved_ratio": saved[0] / saved[1]}
             row |= {"peak": peak_apart(name, variant, OURS, options)}
             row |= {"peak_torch": peak_apart(name, variant, THEIRS, options)}
@@ -100,7 +123,8 @@ def prepared(
     images, labels = net.batch(place)
     loss = (manualnn.functional.cross_entropy, nn.functional.cross_entropy)[which]
     images = images.contiguous(memory_format=options.memory_format)
-    return VARIANTS[variant][which](model), images, partial(loss, target=labels)
+    change = (VARIANTS[variant].ours, VARIANTS[variant].theirs)[which]
+    return change(model), images, partial(loss, target=labels)
 
 
 def peak_apart(name: str, variant: str, which: int, options: argparse.Namespace) -> int | None:
@@ -113,5 +137,6 @@ def peak(name: str, variant: str, which: int, options: argparse.Namespace) -> in
     """How much memory grows in the second training step."""
     model, images, loss = prepared(name, variant, which, options)
     step = measure.training_step(model, (images,), loss)
-    step()
-    return measure.peak_bytes(step, options.device)
+    with manualnn.backend(VARIANTS[variant].backend):
+        step()
+        return measure.peak_bytes(step, options.device)

@@ -88,7 +88,7 @@ def test_figures_are_written_and_compared(tmp_path, monkeypatch, capsys):
         command.main()
         return capsys.readouterr().out
 
-    out = run("--variants", "converted", "--output", str(tmp_path), "--channels-last")
+    out = run("--variants", "converted", "fused", "--output", str(tmp_path), "--channels-last")
     assert "| small | converted |" in out and "| ReLU 2x3x4x4 |" in out
     figures = json.loads((tmp_path / "figures.json").read_text("utf-8"))
     assert figures["surroundings"]["nets"]["threads"] == torch.get_num_threads()

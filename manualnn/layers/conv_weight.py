@@ -42,7 +42,7 @@ Sum: TypeAlias = Callable[[Tensor, Tensor, Geometry], Tensor]
 
 SAMPLES = 16  # in an instruction of float32
 FEW_PRODUCTS = 2**20  # all at once is faster, as it takes two steps
-PRODUCTS = 2**18  # at a time, so that they stay in the cache: a megabyte of float32
+PRODUCTS = 2**18  # numbers at a time, so that they stay in the cache: a megabyte of float32
 
 
 def conv_grad_weight(input: Tensor, grad_output: Tensor, geometry: Geometry) -> Tensor:
@@ -120,10 +120,13 @@ def windows(input: Tensor, geometry: Geometry) -> Tensor:
 
 def sum_over_samples(input: Tensor, grad_output: Tensor, geometry: Geometry) -> Tensor:
     """sum_r delta[r] X[r], (C', H' W') times (H' W', C k k): groups = 1."""
-    deltas = grad_output.flatten(2)  # (R, C', H' W')
-    seen = windows(input, geometry).flatten(1, -1 - len(geometry.stride)).flatten(2)
-    product = torch.bmm(deltas, seen.transpose(1, 2)).sum(0)  # (C', C k k)
-    return product.view(deltas.shape[1], input.shape[1], *geometry.kernel_size)
+    shape = grad_output.shape[1], input.shape[1], *geometry.kernel_size
+    samples = max(1, PRODUCTS // (math.prod(shape[1:]) * math.prod(geometry.output_size)))
+    total = input.new_zeros(shape[0], math.prod(shape[1:]))
+    for images, deltas in zip(input.split(samples), grad_output.split(samples), strict=True):
+        seen = windows(images, geometry).flatten(1, -1 - len(geometry.stride)).flatten(2)
+        total += torch.bmm(deltas.flatten(2), seen.transpose(1, 2)).sum(0)  # (C', C k k)
+    return total.view(shape)
 
 
 def sum_over_rows(input: Tensor, grad_output: Tensor, geometry: Geometry) -> Tensor:

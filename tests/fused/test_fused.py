@@ -98,6 +98,13 @@ CHAINS = {
     "a run after an activation": (
         lambda: nn.Sequential(nn.Tanh(), nn.Conv2d(2, 3, 2), nn.Hardsigmoid()), (2, 2, 3, 3), 1
     ),
+    "other padding": (
+        lambda: nn.Sequential(
+            nn.Conv2d(2, 2, 2), nn.ReLU(),
+            nn.Conv2d(2, 2, 3, padding=1, padding_mode="circular"), nn.Sigmoid(),
+        ),
+        (2, 2, 4, 3), 1,
+    ),
     "large planes": (
         lambda: nn.Sequential(nn.BatchNorm2d(1), nn.ReLU(), nn.Conv2d(1, 1, 8)), (2, 1, 8, 8), 1
     ),
