@@ -280,7 +280,7 @@ def test_batch_norm_with_running_statistics():
     running_var = reference.running_average(np.ones(3), n / (n - 1) * variance, 0.3)
     assert_close(running_mean, layer.running_mean.numpy())
     assert_close(running_var, layer.running_var.numpy())
-    assert_close(running_update(torch.zeros(3), torch.from_numpy(mean), 0.3), running_mean)
+    assert_close(running_update(torch.zeros(3).double(), torch.from_numpy(mean), 0.3), running_mean)
     expected = layer.eval()(torch.from_numpy(x)).numpy()
     assert_close(reference.normalise(x, running_mean, running_var, layer.eps), expected)
 

@@ -63,8 +63,8 @@ def per_channel(input: Tensor, *values: Tensor | None) -> tuple[Any, ...]:
 
 
 def running_update(running: Tensor, batch: Tensor, momentum: float | Tensor) -> Tensor:
-    """(1 - alpha) running + alpha batch (Eq. 56-57): (C), (C) -> (C)."""
-    return (1 - momentum) * running + momentum * batch
+    """running <- (1 - alpha) running + alpha batch (Eq. 56-57), in place: (C), (C) -> (C)."""
+    return running.mul_(1 - momentum).add_(momentum * batch)
 
 
 class BatchNormGivenFunction(Function):
@@ -197,11 +197,9 @@ def update_running(
     """
     with torch.no_grad():
         if running_mean is not None:
-            batch = _over_instances(mean)
-            running_mean.copy_(running_update(running_mean, batch, momentum))
+            running_update(running_mean, _over_instances(mean), momentum)
         if running_var is not None:
-            batch = _over_instances(var) * (n / (n - 1))
-            running_var.copy_(running_update(running_var, batch, momentum))
+            running_update(running_var, _over_instances(var) * (n / (n - 1)), momentum)
 
 
 def _over_instances(statistics: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ MUTANTS = [
     ),
     (
         "alpha and 1 - alpha change places (Eq. 56-57)",
-        "(1 - momentum) * running + momentum * batch",
-        "momentum * running + (1 - momentum) * batch",
+        "running.mul_(1 - momentum).add_(momentum * batch)",
+        "running.mul_(momentum).add_((1 - momentum) * batch)",
     ),
     (
         "the running variance is biased",
