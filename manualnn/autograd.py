@@ -239,6 +239,7 @@ def is_plain(input: Tensor) -> bool:
         torch.compiler.is_compiling()
         or type(input) is not Tensor
         or input.dtype not in (torch.float32, torch.float64)
+        or input.device.type not in ("cpu", "cuda")
         or is_transformed()
         or forward_ad._current_level >= 0
         or _autocast_is_on_somewhere()

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from manualnn.fused.pieces import Convolution, Normalisation, Parameters, Piece, Product
+from manualnn.fused.norm import Normalisation
+from manualnn.fused.pieces import Parameters, Piece
+from manualnn.fused.products import Convolution, Product
 from manualnn.layers.normalisation import times
 
 

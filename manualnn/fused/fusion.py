@@ -16,17 +16,11 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from manualnn.convert import Remade, WithCalls, class_of, set_class, twins
+from manualnn.fused.norm import Normalisation
 from manualnn.fused.norm_conv import NormConv
-from manualnn.fused.pieces import (
-    Activation,
-    Convolution,
-    Flattening,
-    Normalisation,
-    Piece,
-    Pool,
-    Product,
-    RectifiedPool,
-)
+from manualnn.fused.pieces import Activation, Flattening, Piece
+from manualnn.fused.pool import Pool, RectifiedPool
+from manualnn.fused.products import Convolution, Product
 from manualnn.fused.residual import add_relu
 from manualnn.fused.run import Run
 from manualnn.fused.squeeze_excitation import SqueezeExcitation
@@ -184,7 +178,7 @@ def through(self: Any, layers: Sequence[nn.Module], input: Tensor) -> Tensor:
         return input
     layers = list(_flat(layers))
     alone = [is_hooked(layer) for layer in layers]
-    key = [*map(id, layers), *alone]
+    key = [*map(id, layers), *map(type, layers), *alone]
     if self.__dict__.get("_stages", (None,))[0] != key:
         self.__dict__["_stages"] = key, list(_stages(layers, alone))
     for stage in self._stages[1]:

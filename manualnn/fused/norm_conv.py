@@ -34,14 +34,9 @@ from typing import Any
 from torch import Tensor
 
 from manualnn.autograd import apply, is_unwatched
-from manualnn.fused.pieces import (
-    Convolution,
-    Kept,
-    Normalisation,
-    Parameters,
-    Passed,
-    Piece,
-)
+from manualnn.fused.norm import Normalisation
+from manualnn.fused.pieces import Kept, Parameters, Passed, Piece
+from manualnn.fused.products import Convolution
 from manualnn.layers.batchnorm import per_channel
 from manualnn.layers.conv import (
     ConvGradInputFunction,
@@ -99,8 +94,11 @@ def add_affine(values: Tensor, input: Tensor, b: Tensor, c: Tensor) -> Tensor:
 
 
 def is_far(mean: Tensor, istd: Tensor) -> bool:
-    """Whether some channel's mean is too many standard deviations from 0 to fold it."""
-    return bool((mean.abs() * istd.abs()).max() > FAR)
+    """Whether some channel's mean is too many standard deviations from 0 to fold it.
+
+    Told of a GPU, which should not be waited for, for all that is on one.
+    """
+    return mean.device.type != "cpu" or bool((mean.abs() * istd.abs()).max() > FAR)
 
 
 class NormConv(Piece):

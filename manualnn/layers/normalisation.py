@@ -233,7 +233,8 @@ def batch_norm_forward(
 
 def has_large_planes(input: Tensor) -> bool:
     """Whether :func:`batch_statistics` is faster than torch's kernel on this (R, C, H, W)."""
-    return input.is_contiguous() and input[0, 0].numel() >= LARGE_PLANE
+    is_large = input[0, 0].numel() >= LARGE_PLANE
+    return is_large and input.is_contiguous() and input.device.type == "cpu"
 
 
 def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:

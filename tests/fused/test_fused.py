@@ -179,6 +179,19 @@ def test_results_are_those_of_the_layers(name, needs_input):
         _assert_same(*(_results(m, x, lambda y, seen=seen: seen) for m in (fused, plain)))
 
 
+@pytest.mark.parametrize(
+    "name", [name for name, (_, shape, _) in CHAINS.items() if len(shape) == 4]
+)
+def test_results_in_channels_last(name):
+    plain, fused, x = _models(name)
+    for model in (plain, fused):
+        model.to(memory_format=torch.channels_last)
+    x = x.detach().contiguous(memory_format=torch.channels_last).requires_grad_()
+    found, expected = (_results(m, x, torch.cos) for m in (fused, plain))
+    _assert_same(found, expected)
+    assert found[0].stride() == expected[0].stride()
+
+
 @names
 def test_results_in_evaluation_mode(name):
     plain, fused, x = (m.eval() if isinstance(m, nn.Module) else m for m in _models(name))
@@ -307,6 +320,14 @@ def test_what_is_put_in_later_is_seen():
     for model in (plain, fused):
         model(x)
         model[2] = nn.Softplus()
+    _assert_same(*(_results(m, x, torch.cos) for m in (fused, plain)))
+
+
+def test_a_layer_that_is_parametrized_later_acts_alone():
+    plain, fused, x = _models("few channels, then many")
+    for model in (plain, fused):
+        model(x)
+        nn.utils.parametrizations.weight_norm(model[3])
     _assert_same(*(_results(m, x, torch.cos) for m in (fused, plain)))
 
 

@@ -1,0 +1,40 @@
+"""Mutants of batch norm in a run: what breaks, the old text, the new text."""
+
+KEYWORD = "fused"
+MUTANTS = [
+    ("evaluation takes the batch's statistics", "self.layer.training or", "True or"),
+    ("the batch is not counted", "num_batches_tracked.add_(1)", "num_batches_tracked.add_(0)"),
+    (
+        "the average of all batches",
+        "1 / int(layer.num_batches_tracked)",
+        "1 / (1 + int(layer.num_batches_tracked))",
+    ),
+    (
+        "running statistics stay, large planes",
+        "            update_running(",
+        "            (lambda *_: None)(",
+    ),
+    (
+        "running statistics stay, small planes",
+        "mean, var = (layer.running_mean, layer.running_var) if tracks",
+        "mean, var = (None, None) if tracks",
+    ),
+    ("istd again: exponent", "istd.pow(-2)", "istd.pow(-1)"),
+    (
+        "batch norm: the mean forgotten (Eq. 65)",
+        "share * istd * s1, share * s0)",
+        "share * istd * s1, 0 * s0)",
+    ),
+    (
+        "batch norm: along xhat forgotten (Eq. 65)",
+        "share * istd * s1, share * s0)",
+        "0 * istd * s1, share * s0)",
+    ),
+    (
+        "batch norm: gamma forgotten (Eq. 65)",
+        "a = x - mean, sample_axes(x), times(istd, gamma)",
+        "a = x - mean, sample_axes(x), istd",
+    ),
+    ("given statistics: taken for the batch's", "if not is_batch:", "if False:"),
+    ("what the layer refuses is taken", "            self.layer(x)\n", "            pass\n"),
+]
