@@ -33,7 +33,7 @@ they leave little to do for the others::
     S0 = sum_{S - A} delta            dL/dbeta  = sum_{neither} S0      total = sum_{both} gamma S0
     S1 = sum_{S - A} delta xhat       dL/dgamma = sum_{neither} S1      along = sum_{both} gamma S1
 
-Batch norm's Y comes from torch's own kernel, where that has it.
+Batch and layer norm's Y comes from torch's own kernel, where that has it.
 
 mu and var are outputs of the Function too, as what a differentiable backward pass needs must be.
 Their own cotangents add dL/dmu / n + dL/dvar 2 (X - mu) / n to dL/dX, so every order comes right.
@@ -68,6 +68,15 @@ class Axes:
 
     statistics: tuple[int, ...]
     affine: tuple[int, ...]
+
+    def of_batch_norm(self, axes: int) -> bool:
+        """Whether these are the axes of batch norm, of so many."""
+        return self == Axes((0, *range(2, axes)), (1,))
+
+    def of_layer_norm(self, axes: int) -> bool:
+        """Whether these are the axes of layer norm, the last of so many."""
+        last = tuple(range(axes - len(self.statistics), axes))
+        return self == Axes(last, last)
 
     def statistics_alone(self) -> tuple[int, ...]:
         """S - A: what the sums for X and those for gamma and beta have in common."""
@@ -245,13 +254,25 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
     return mean, sum_over((input - mean).square_(), samples) / n
 
 
-def _is_batch_norm(input: Tensor, weight: Tensor | None, bias: Tensor | None, axes: Axes) -> bool:
-    """Whether :func:`batch_norm_forward` can stand for the formula: it is beyond transforms."""
+def layer_norm_forward(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, axes: Axes, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Y, mu and var for the axes of layer norm, in one pass by torch's own kernel.
+
+    It gives istd, from which var follows with the precision in which var + eps is needed.
+    """
+    shape = input.shape[axes.statistics[0] :]
+    gamma, beta = (None if v is None else v.reshape(shape) for v in (weight, bias))
+    output, mean, istd = torch.native_layer_norm(input, shape, gamma, beta, eps)
+    return output, mean, istd.pow(-2) - eps
+
+
+def _have_kernel(input: Tensor, *parameters: Tensor | None) -> bool:
+    """Whether torch's kernels can stand for the formula: they are beyond transforms."""
     return (
-        axes == Axes((0, *range(2, input.dim())), (1,))
-        and input.numel() > input.shape[1]
+        input.numel() > 0
         and input.dtype in (torch.float32, torch.float64)
-        and all(v is None or v.dtype == input.dtype for v in (weight, bias))
+        and all(v is None or v.dtype == input.dtype for v in parameters)
         and not (torch.compiler.is_compiling() or is_transformed())
     )
 
@@ -263,8 +284,11 @@ class NormalisationFunction(Function):
     def forward(
         input: Tensor, weight: Tensor | None, bias: Tensor | None, axes: Axes, eps: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        if _is_batch_norm(input, weight, bias, axes):
-            return batch_norm_forward(input, weight, bias, eps)
+        if _have_kernel(input, weight, bias):
+            if axes.of_batch_norm(input.dim()) and input.numel() > input.shape[1]:
+                return batch_norm_forward(input, weight, bias, eps)
+            if axes.of_layer_norm(input.dim()) and eps > 0:
+                return layer_norm_forward(input, weight, bias, axes, eps)
         return normalise(input, weight, bias, axes, eps)
 
     @staticmethod

@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from manualnn.autograd import Function, apply, autocast_float32, led_nowhere
+from manualnn.autograd import Function, apply, autocast_float32, is_unwatched, led_nowhere
 from manualnn.backend import formula
 
 
@@ -40,7 +40,8 @@ def softmax_grad_input(grad_output: Tensor, probabilities: Tensor, dim: int) -> 
 @formula
 def log_softmax_grad_input(grad_output: Tensor, output: Tensor, dim: int) -> Tensor:
     """delta - p sum delta, p = exp(y), any shape, the sum along ``dim``."""
-    return grad_output - output.exp() * grad_output.sum(dim, keepdim=True)
+    p, total = output.exp(), grad_output.sum(dim, keepdim=True)
+    return p.mul_(-total).add_(grad_output) if is_unwatched() else grad_output - p * total
 
 
 def log_softmax_tangent(d_input: Tensor, output: Tensor, dim: int) -> Tensor:

@@ -19,6 +19,8 @@ MUTANTS = [
         "input[0, 0].numel() >= LARGE_PLANE",
         "input[:, 0].numel() >= LARGE_PLANE",
     ),
+    ("layer norm: eps is counted twice", "istd.pow(-2) - eps", "istd.pow(-2)"),
+    ("layer norm: istd for var", "istd.pow(-2) - eps", "istd - eps"),
     ("the sums over the samples are forgotten", "axis <= 1)", "axis < 0)"),
     ("in one pass: the statistics are half of the batch's", "True, 1.0, eps)", "True, 0.5, eps)"),
     ("eps forgotten in istd", "return (var + eps).rsqrt()", "return var.rsqrt()"),
