@@ -20,8 +20,18 @@ MUTANTS = [
     ),
     (
         "log-softmax: the sum is missing",
-        "output.exp() * grad_output.sum(dim, keepdim=True)",
-        "output.exp() * grad_output",
+        "output.exp(), grad_output.sum(dim, keepdim=True)",
+        "output.exp(), grad_output",
+    ),
+    (
+        "log-softmax in place: delta is forgotten",
+        "p.mul_(-total).add_(grad_output)",
+        "p.mul_(-total)",
+    ),
+    (
+        "log-softmax watched: delta is forgotten",
+        "else grad_output - p * total",
+        "else -p * total",
     ),
     (
         "log-softmax: the transposed Jacobian for the tangent",
