@@ -15,8 +15,8 @@ MUTANTS = [
     ("softmax: sign of the sum", "(grad_output - total)", "(grad_output + total)"),
     (
         "log-softmax: y for p = exp(y)",
-        "grad_output - output.exp() * grad_output.sum",
-        "grad_output - output * grad_output.sum",
+        "p, total = output.exp(),",
+        "p, total = output.clone(),",
     ),
     (
         "log-softmax: the sum is missing",
