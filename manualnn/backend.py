@@ -9,7 +9,7 @@ transformed, the steps are taken one by one.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from functools import cache, wraps
+from functools import cache, lru_cache, wraps
 from types import FunctionType
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -55,10 +55,12 @@ class backend:
             raise ValueError(f"there are the backends {' and '.join(BACKENDS)}, but got {name!r}")
         if name == "inductor":
             _require_compiler()
-        self.before, _Chosen.name = _Chosen.name, name
+        self.name, self.before = name, _Chosen.name
+        _Chosen.name = name
 
     def __enter__(self) -> None:
-        """It is in effect already."""
+        """It is in effect, from the call on or again."""
+        _Chosen.name = self.name
 
     def __exit__(self, *_: object) -> None:
         """What was chosen before is chosen again."""
@@ -88,7 +90,7 @@ def _kind(value: Any) -> Hashable:
     return value
 
 
-@cache
+@lru_cache(maxsize=512)  # shapes beyond that are compiled again
 def _compiled(function: Any, kinds: tuple[Hashable, ...]) -> Callable[..., Any]:
     """The function compiled for itself: torch gives up on one that met too many shapes."""
     alone = FunctionType(

@@ -124,6 +124,8 @@ def class_of(module: nn.Module) -> Any:
 
 def set_class(module: Any, cls: Any) -> None:
     """Change the module's class; a parametrized one keeps its parametrizations."""
+    for name in getattr(class_of(module), "found", ()):
+        module.__dict__.pop(name, None)
     if not parametrize.is_parametrized(module):
         module.__class__ = cls
     elif class_of(module) is not cls:
@@ -137,10 +139,12 @@ class Remade(nn.Module):
     Attributes:
         plain: the class that it was made for.
         made_by: makes it of that class.
+        found: names of what the module keeps that belongs to this class alone.
     """
 
     plain: Any
     made_by: Any
+    found: tuple[str, ...] = ()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled by the class that this one was made for, and what made it of that."""

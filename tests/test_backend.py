@@ -86,6 +86,12 @@ def test_a_choice_holds_until_the_next_one_or_the_end_of_its_block():
         assert entered is None and backend("eager").before == "inductor"
         assert backend("eager").before == "eager"
     assert backend("eager").before == "eager"
+    with backend("inductor"):
+        eager = backend("eager")
+        for _ in range(2):
+            with eager:
+                assert backend("eager").before == "eager"
+            assert backend("inductor").before == "inductor"
 
 
 def test_another_name_is_refused():

@@ -32,14 +32,19 @@ def absorb(
     return weight * a.view(-1, *(1,) * (weight.dim() - 1)), shift if beta is None else shift + beta
 
 
+def can_absorb(piece: Piece, norm: Normalisation, x: Tensor) -> bool:
+    """Whether each output of this piece is one channel of the batch norm after it."""
+    is_map = isinstance(piece, Convolution) or (isinstance(piece, Product) and x.dim() == 2)
+    return is_map and not norm.is_batch and len(piece.layer.weight) == norm.layer.num_features
+
+
 def evaluate(pieces: tuple[Piece, ...], parameters: list[Parameters], x: Tensor) -> Tensor:
     """What the pieces make of x, each batch norm in the layer before it where there is one."""
     place = 0
     while place < len(pieces):
         piece, own = pieces[place], parameters[place]
         following = pieces[place + 1] if place + 1 < len(pieces) else None
-        is_map = isinstance(piece, (Convolution, Product))
-        if is_map and isinstance(following, Normalisation) and not following.takes_statistics():
+        if isinstance(following, Normalisation) and can_absorb(piece, following, x):
             own = absorb(*own, *following.given(), *parameters[place + 1])
             place += 1
         x, _ = piece.forward(x, own, False)

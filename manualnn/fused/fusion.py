@@ -94,7 +94,6 @@ def unfuse(model: Model) -> Model:
         The same model.
     """
     for module in model.modules():
-        module.__dict__.pop("_stages", None)
         _change(module, lambda cls: cls.plain if issubclass(cls, Fused) else cls)
     return model
 
@@ -111,10 +110,12 @@ def _change(module: nn.Module, change: Callable[[Any], Any]) -> None:
 class Fused(Remade):
     """A container whose forward pass goes run by run."""
 
+    found = ("_stages",)
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickled without the runs, which are found again."""
         new, arguments, state = super().__reduce_ex__(protocol)
-        return new, arguments, {name: of for name, of in state.items() if name != "_stages"}
+        return new, arguments, {name: of for name, of in state.items() if name not in self.found}
 
 
 @cache
@@ -159,7 +160,8 @@ def _bottleneck(self: Any, x: Tensor) -> Tensor:
 
 
 def _add_relu(self: Any, x: Tensor, shortcut: Tensor) -> Tensor:
-    if type(self.relu) is basic.ReLU and not is_hooked(self.relu):
+    is_plain = type(self.relu) is basic.ReLU and not is_hooked(self.relu)
+    if is_plain and x.shape == shortcut.shape:
         return add_relu(x, shortcut)
     return self.relu(x + shortcut)
 
@@ -178,12 +180,21 @@ def through(self: Any, layers: Sequence[nn.Module], input: Tensor) -> Tensor:
         return input
     layers = list(_flat(layers))
     alone = [is_hooked(layer) for layer in layers]
-    key = [*map(id, layers), *map(type, layers), *alone]
+    key = [*alone, *map(_state, layers)]
     if self.__dict__.get("_stages", (None,))[0] != key:
         self.__dict__["_stages"] = key, list(_stages(layers, alone))
     for stage in self._stages[1]:
         input = stage(input)
     return input
+
+
+def _state(layer: Any) -> tuple[Any, ...]:
+    """What a piece takes from its layer, apart from tensors."""
+    options = [getattr(layer, name, None) for name in getattr(layer, "__constants__", ())]
+    has_statistics = getattr(layer, "running_mean", None) is not None
+    inner = layer.children() if _is_squeeze_excitation(layer) else ()
+    hooked = [(is_hooked(child), _state(child)) for child in inner]
+    return id(layer), type(layer), layer.training, has_statistics, *options, *hooked
 
 
 def _flat(layers: Iterable[Any]) -> Iterator[nn.Module]:
@@ -231,9 +242,10 @@ def joined(pieces: list[Piece], piece: Piece) -> list[Piece]:
 
 def _runs(pieces: list[Piece]) -> Iterator[Stage]:
     """A run begins with what needs its input, and does not end with a view."""
-    while pieces and not pieces[0].needs_input:
+    while pieces and (not pieces[0].needs_input or _overwrites(pieces[0])):
         first, *pieces = pieces
-        yield from [Run([first])] if isinstance(first, RectifiedPool) else first.layers
+        is_run = isinstance(first, RectifiedPool) and not _overwrites(first)
+        yield from [Run([first])] if is_run else first.layers
     after: list[nn.Module] = []
     while pieces and pieces[-1].is_view:
         *pieces, last = pieces
@@ -245,6 +257,11 @@ def _runs(pieces: list[Piece]) -> Iterator[Stage]:
     yield from after
 
 
+def _overwrites(piece: Piece) -> bool:
+    """Whether the layer writes over its input, which is somebody else's where a run begins."""
+    return getattr(piece.layers[0], "inplace", False)
+
+
 def piece_of(layer: Any) -> Piece | None:
     """The layer as a piece of a run, if it can be one."""
     cls = type(layer)
@@ -253,17 +270,22 @@ def piece_of(layer: Any) -> Piece | None:
     if cls is Linear:
         return Product(layer)
     if cls in NORMS:
-        return Normalisation(layer)
+        both = (layer.running_mean is None) == (layer.running_var is None)
+        return Normalisation(layer) if both and layer.eps > 0 else None
     if cls in ACTIVATIONS:
         return Activation(layer, *ACTIVATIONS[cls](layer))
     if cls in POOLS and not layer.return_indices:
         return Pool(layer)
-    misc: Any = sys.modules.get("torchvision.ops.misc")
-    if misc and cls is misc.SqueezeExcitation:
+    if _is_squeeze_excitation(layer):
         return _squeeze_excitation(layer)
-    if cls is Flatten and layer.start_dim == 1:
+    if cls is Flatten and (layer.start_dim, layer.end_dim) == (1, -1):
         return Flattening(layer)
     return None
+
+
+def _is_squeeze_excitation(layer: nn.Module) -> bool:
+    misc: Any = sys.modules.get("torchvision.ops.misc")
+    return misc is not None and type(layer) is misc.SqueezeExcitation
 
 
 def _squeeze_excitation(layer: Any) -> Piece | None:

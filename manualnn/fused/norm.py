@@ -70,76 +70,77 @@ class Normalisation(Piece):
         """Takes the place of BatchNorm1d, BatchNorm2d or BatchNorm3d."""
         super().__init__(layer)
         self.axes = AXES[type(layer)]
+        self.eps, self.alpha = layer.eps, layer.momentum
+        has_statistics = layer.running_mean is not None
+        self.is_batch = layer.training or not has_statistics
+        self.tracks = layer.training and layer.track_running_stats and has_statistics
 
     def parameters(self) -> Parameters:
         return self.layer.weight, self.layer.bias
 
-    def takes_statistics(self) -> bool:
-        """Whether it normalises by the batch's own statistics."""
-        return self.layer.training or self.layer.running_mean is None
-
     def check(self, x: Tensor) -> None:
         """Refuse what the layer refuses, with its words."""
-        one = self.takes_statistics() and x.numel() == x.shape[1]
-        if one or x.dim() not in self.axes or x.shape[1] != self.layer.num_features:
+        one = self.is_batch and x.numel() == x.shape[1]
+        if one or x.shape[1] != self.layer.num_features:
             self.layer(x)
 
     def momentum(self) -> float:
-        """alpha; counts the batch, if batches are counted."""
-        layer = self.layer
-        if layer.num_batches_tracked is not None:
-            layer.num_batches_tracked.add_(1)
-        return layer.momentum if layer.momentum is not None else 1 / int(layer.num_batches_tracked)
+        """alpha, 1 / count for the plain average of all batches; counts this one."""
+        seen = self.layer.num_batches_tracked
+        if seen is not None:
+            seen.add_(1)
+        if self.alpha is not None:
+            return self.alpha
+        return 0.0 if seen is None else 1 / int(seen)
 
     def given(self) -> Kept:
         """mu and istd of the running statistics, (C)."""
-        return self.layer.running_mean, inverse_std(self.layer.running_var, self.layer.eps)
+        return self.layer.running_mean, inverse_std(self.layer.running_var, self.eps)
 
     def statistics(self, x: Tensor) -> Kept:
         """mu and istd to normalise by, (C); in training, the running ones are updated."""
         layer = self.layer
         self.check(x)
-        if not self.takes_statistics():
+        if not self.is_batch:
             return self.given()
         mean, var = batch_statistics(x)
-        if layer.training and layer.running_mean is not None:
+        if self.tracks:
             n = x.numel() // x.shape[1]
             update_running(layer.running_mean, layer.running_var, mean, var, n, self.momentum())
-        return mean.flatten(), inverse_std(var.flatten(), layer.eps)
+        return mean.flatten(), inverse_std(var.flatten(), self.eps)
 
     def forward(self, x: Tensor, parameters: Parameters, is_fresh: bool) -> tuple[Tensor, Kept]:
         layer = self.layer
-        if has_large_planes(x) or not self.takes_statistics():
+        if has_large_planes(x) or not self.is_batch:
             kept = self.statistics(x)
             return self.again(x, parameters, kept, is_fresh), kept
         self.check(x)
-        tracks = layer.training and layer.running_mean is not None
-        mean, var = (layer.running_mean, layer.running_var) if tracks else (None, None)
-        momentum = self.momentum() if tracks else 0.0
+        mean, var = (layer.running_mean, layer.running_var) if self.tracks else (None, None)
+        momentum = self.momentum() if self.tracks else 0.0
         weight, bias = parameters
         y, mean, istd = torch.native_batch_norm(
-            x, weight, bias, mean, var, True, momentum, layer.eps
+            x, weight, bias, mean, var, True, momentum, self.eps
         )
         return y, (mean, istd)
 
     def again(self, x: Tensor, parameters: Parameters, kept: Kept, is_fresh: bool) -> Tensor:
         (weight, bias), (mean, istd) = parameters, kept
-        return torch.native_batch_norm(x, weight, bias, mean, istd.pow(-2), False, 0.0, 0.0)[0]
+        var = istd.pow(-2)
+        return torch.native_batch_norm(x, weight, bias, mean, var, False, 0.0, 0.0)[0]
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
-        layer, (gamma, beta) = self.layer, per_channel(x, *parameters)
-        if self.takes_statistics():
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
+        gamma, beta = per_channel(x, *parameters)
+        if self.is_batch:
             axes = Axes(sample_axes(x), (1,))
-            y, mean, var = apply(NormalisationFunction, x, gamma, beta, axes, layer.eps)
-        else:
-            mean, var = per_channel(x, layer.running_mean, layer.running_var)
-            y = apply(BatchNormGivenFunction, x, mean, var, gamma, beta, layer.eps)
-        return y, (mean, inverse_std(var, layer.eps))
+            y, mean, var = apply(NormalisationFunction, x, gamma, beta, axes, self.eps)
+            return y, (mean, inverse_std(var, self.eps))
+        mean, istd = per_channel(x, *kept)
+        return apply(BatchNormGivenFunction, x, mean, istd.pow(-2), gamma, beta, 0.0), kept
 
     def backward(
         self, delta: Tensor, passed: Passed, needs_input: bool, needs: tuple[bool, ...]
     ) -> tuple[Tensor | None, Parameters]:
-        x, is_batch = passed.x, self.takes_statistics()
+        x = passed.x
         mean, istd, gamma = per_channel(x, *passed.kept, passed.parameters[0])
-        dx, s1, s0 = batch_norm_backward(delta, x, mean, istd, gamma, is_batch, needs_input)
+        dx, s1, s0 = batch_norm_backward(delta, x, mean, istd, gamma, self.is_batch, needs_input)
         return dx, (s1.flatten() if needs[0] else None, s0.flatten() if needs[1] else None)

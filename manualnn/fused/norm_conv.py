@@ -96,7 +96,7 @@ def add_affine(values: Tensor, input: Tensor, b: Tensor, c: Tensor) -> Tensor:
 def is_far(mean: Tensor, istd: Tensor) -> bool:
     """Whether some channel's mean is too many standard deviations from 0 to fold it.
 
-    Told of a GPU, which should not be waited for, for all that is on one.
+    Always so on a GPU: to look would mean to wait for it.
     """
     return mean.device.type != "cpu" or bool((mean.abs() * istd.abs()).max() > FAR)
 
@@ -128,9 +128,9 @@ class NormConv(Piece):
             weight, bias = fold(weight, bias, *per_input)
         return conv_forward(x, weight, bias, self.conv.geometry(x.shape))
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
-        y, kept = self.norm.by_layer(x, parameters[:2])
-        return self.conv.by_layer(y, parameters[2:])[0], kept
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
+        y, kept = self.norm.by_layer(x, parameters[:2], kept)
+        return self.conv.by_layer(y, parameters[2:], ())[0], kept
 
     def backward(
         self, delta: Tensor, passed: Passed, needs_input: bool, needs: tuple[bool, ...]
@@ -147,7 +147,7 @@ class NormConv(Piece):
         dx: Any = None
         if needs_input:
             dx = apply(ConvGradInputFunction, delta, weight * times(istd, gamma), geometry)
-        if needs_input and self.norm.takes_statistics():
+        if needs_input and self.norm.is_batch:
             n = x.numel() // x.shape[1]
             b, c = -istd * istd * times(along, gamma) / n, -istd * times(total, gamma) / n
             dx = add_affine(dx, x, b, c - b * mean)

@@ -51,12 +51,16 @@ class Passed:
 class Piece:
     """One layer, or two that belong together, in a run.
 
+    It holds the layer's options as they are when it is made: what is changed later, between the
+    passes too, is for the next piece that is made of the layer.
+
     Attributes:
         needs_input: x is needed for the backward pass.
         needs_output: y is.
         is_cheap: y may be computed again.
         is_view: y is x in another shape.
         axes: how many x may have.
+        axes_after: how many y has, if not as many.
         layers: whose place it takes, in their order.
     """
 
@@ -65,6 +69,7 @@ class Piece:
     is_cheap = True
     is_view = False
     axes: Collection[int] = range(2, 9)
+    axes_after: int | None = None
 
     def __init__(self, *layers: Any) -> None:
         """Takes the place of these layers."""
@@ -76,15 +81,18 @@ class Piece:
         return ()
 
     def forward(self, x: Tensor, parameters: Parameters, is_fresh: bool) -> tuple[Tensor, Kept]:
-        """y, and what to keep; y may be written over an x that is fresh."""
+        """y, and what to keep; it is allowed to write y over an x that is fresh."""
         raise NotImplementedError
 
     def again(self, x: Tensor, parameters: Parameters, kept: Kept, is_fresh: bool) -> Tensor:
-        """y once more, with what was kept; it may be written over an x that is fresh."""
+        """y once more, with what was kept; it is allowed to write it over an x that is fresh."""
         return self.forward(x, parameters, is_fresh)[0]
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
-        """The same as :meth:`forward` by the layer's Function, to be differentiated."""
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
+        """The same as :meth:`forward` by the layer's Function, to be differentiated.
+
+        ``kept`` is what that kept; of it, constants alone may be used.
+        """
         raise NotImplementedError
 
     def backward(
@@ -109,7 +117,7 @@ class Activation(Piece):
             return x.relu_(), ()
         return self.function.forward(x, *self.options), ()
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
         return apply(self.function, x, *self.options), ()
 
     def backward(
@@ -123,14 +131,15 @@ class Activation(Piece):
 
 
 class Flattening(Piece):
-    """The axes ``start_dim`` to ``end_dim`` as one; flatten.py."""
+    """All axes but the first as one; flatten.py."""
 
     is_view = True
+    axes_after = 2
 
     def forward(self, x: Tensor, parameters: Parameters, is_fresh: bool) -> tuple[Tensor, Kept]:
-        return x.flatten(self.layer.start_dim, self.layer.end_dim), ()
+        return x.flatten(1), ()
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
         return self.forward(x, parameters, False)
 
     def backward(

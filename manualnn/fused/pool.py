@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
 from manualnn.autograd import apply
@@ -22,11 +24,13 @@ class Pool(Piece):
 
     is_cheap = False
 
-    def window(self, axes: int) -> Window:
-        """The layer's window, axis by axis."""
-        layer = self.layer
+    def __init__(self, *layers: Any) -> None:
+        """Takes the place of MaxPool1d, MaxPool2d or MaxPool3d, the last of the layers."""
+        super().__init__(*layers)
+        layer, axes = self.layer, self.layer.axes
         size, stride = layer.kernel_size, layer.stride
-        return Window(
+        self.axes = (axes + 2,)
+        self.window = Window(
             per_axis(size, axes, "kernel_size", least=1),
             per_axis(size if stride is None else stride, axes, "stride", least=1),
             per_axis(layer.padding, axes, "padding", least=0),
@@ -35,11 +39,11 @@ class Pool(Piece):
         )
 
     def forward(self, x: Tensor, parameters: Parameters, is_fresh: bool) -> tuple[Tensor, Kept]:
-        y, places = max_pool_forward(x, self.window(x.dim() - 2))
+        y, places = max_pool_forward(x, self.window)
         return y, (places,)
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
-        y, places = apply(MaxPoolFunction, x, self.window(x.dim() - 2))
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
+        y, places = apply(MaxPoolFunction, x, self.window)
         return y, (places,)
 
     def backward(
@@ -62,8 +66,8 @@ class RectifiedPool(Pool):
         y, kept = super().forward(x, parameters, is_fresh)
         return y.relu_(), kept
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
-        y, kept = super().by_layer(x, parameters)
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
+        y, kept = super().by_layer(x, parameters, kept)
         return apply(ReLUFunction, y), kept
 
     def backward(

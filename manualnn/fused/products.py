@@ -6,6 +6,8 @@ much to be made again, except of a picture: of its few channels, a convolution i
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -34,6 +36,9 @@ class Convolution(Piece):
         super().__init__(layer)
         self.is_cheap = layer.in_channels <= FEW_CHANNELS
         self.axes = (layer.weight.dim(),)
+        self.options: Any = (
+            layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups
+        )  # fmt: skip
 
     def parameters(self) -> Parameters:
         return self.layer.weight, self.layer.bias
@@ -44,15 +49,13 @@ class Convolution(Piece):
 
     def geometry(self, shape: torch.Size) -> Geometry:
         """Where the layer's kernel meets an input of this shape."""
-        layer = self.layer
-        options = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
-        return Geometry(tuple(shape[2:]), *options, layer.groups)
+        return Geometry(tuple(shape[2:]), *self.options)
 
     def forward(self, x: Tensor, parameters: Parameters, is_fresh: bool) -> tuple[Tensor, Kept]:
         weight, bias = parameters
         return conv_forward(x, weight, bias, self.geometry(x.shape)), ()
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
         return apply(ConvFunction, x, *parameters, self.geometry(x.shape)), ()
 
     def backward(
@@ -77,7 +80,7 @@ class Product(Piece):
         weight, bias = parameters
         return nn.functional.linear(x, weight, bias), ()
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
         return apply(LinearFunction, x, *parameters), ()
 
     def backward(

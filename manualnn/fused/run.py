@@ -31,6 +31,7 @@ from torch import Tensor
 from manualnn.autograd import Function, is_plain, is_recorded, is_unwatched, led_nowhere
 from manualnn.fused.evaluation import evaluate
 from manualnn.fused.pieces import Parameters, Passed, Piece
+from manualnn.fused.products import Convolution, Product
 
 
 class Run:
@@ -47,6 +48,15 @@ class Run:
         for place, piece in enumerate(pieces, start=1):
             self.needed[place] |= piece.needs_output
         self.keeps = self._which_to_keep()
+        self.axes = {axes for axes in range(2, 6) if self._takes(axes)}
+
+    def _takes(self, axes: int) -> bool:
+        """Whether every piece takes as many axes as reach it, of an x_0 with so many."""
+        for piece in self.pieces:
+            if axes not in piece.axes:
+                return False
+            axes = piece.axes_after or axes
+        return True
 
     def _which_to_keep(self) -> list[bool]:
         """What is needed, unless it follows by cheap steps from something that is kept."""
@@ -72,9 +82,10 @@ class Run:
         """x_n, by one Function where nothing is traced or transformed, else by the layers."""
         parameters = self.parameters()
         if self._fits(x, parameters):
-            if is_recorded(x, *parameters):
+            if not is_recorded(x, *parameters):
+                return evaluate(self.pieces, self.split(parameters), x)
+            if not self._has_frozen_product():
                 return RunFunction.apply(x, self, *parameters)
-            return evaluate(self.pieces, self.split(parameters), x)
         for piece in self.pieces:
             for layer in piece.layers:
                 x = layer(x)
@@ -85,8 +96,15 @@ class Run:
         return (
             is_plain(x)
             and x.numel() > 0
-            and x.dim() in self.pieces[0].axes
+            and x.dim() in self.axes
             and all(p is None or p.dtype == x.dtype for p in parameters)
+        )
+
+    def _has_frozen_product(self) -> bool:
+        """Whether some product needs no input, as its weight is frozen: its layer keeps less."""
+        return any(
+            isinstance(piece, (Convolution, Product)) and not piece.layer.weight.requires_grad
+            for piece in self.pieces
         )
 
 
@@ -116,6 +134,9 @@ class RunFunction(Function):
         needs_delta = list(accumulate(map(any, own), or_, initial=needs_x))
         gradients: list[Parameters] = []
         for i, piece in reversed(list(enumerate(passes.run.pieces))):
+            if delta is None:  # nothing before here is differentiated
+                gradients.append((None,) * len(own[i]))
+                continue
             delta, of_parameters = piece.backward(delta, passes.of(i), needs_delta[i], own[i])
             gradients.append(of_parameters)
         return delta, None, *chain.from_iterable(reversed(gradients))
@@ -135,12 +156,14 @@ class Passes:
         saved = iter(ctx.saved_tensors)
         self.xs, *self.kept = (list(islice(saved, size)) for size in ctx.sizes)
         self.parameters = self.run.split(saved)
+        self.is_fresh = [False] * len(self.xs)
         if self.run.keeps[0] and not is_unwatched():
             self._by_layers()
 
     def _by_layers(self) -> None:
         for i, piece in enumerate(self.run.pieces):
-            self.xs[i + 1], kept = piece.by_layer(self.xs[i], self.parameters[i])
+            kept = tuple(self.kept[i])
+            self.xs[i + 1], kept = piece.by_layer(self.xs[i], self.parameters[i], kept)
             self.kept[i] = list(kept)
 
     def of(self, i: int) -> Passed:
@@ -154,9 +177,10 @@ class Passes:
     def _x(self, i: int) -> Tensor:
         """x_i, computed again if it was not kept, over x_(i-1) if that is needed for this alone."""
         if self.xs[i] is None:
-            is_fresh = self.xs[i - 1] is None and not self.run.needed[i - 1]
             piece, x = self.run.pieces[i - 1], self._x(i - 1)
-            self.xs[i] = piece.again(x, self.parameters[i - 1], tuple(self.kept[i - 1]), is_fresh)
-            if is_fresh:
+            is_free = self.is_fresh[i - 1] and not self.run.needed[i - 1]
+            self.xs[i] = piece.again(x, self.parameters[i - 1], tuple(self.kept[i - 1]), is_free)
+            self.is_fresh[i] = self.is_fresh[i - 1] or not piece.is_view
+            if is_free:
                 self.xs[i - 1] = None
         return self.xs[i]

@@ -62,7 +62,7 @@ class SqueezeExcitation(Piece):
         s = kept[-1][:, :, None, None]
         return x.mul_(s) if is_fresh else x * s
 
-    def by_layer(self, x: Tensor, parameters: Parameters) -> tuple[Tensor, Kept]:
+    def by_layer(self, x: Tensor, parameters: Parameters, kept: Kept) -> tuple[Tensor, Kept]:
         kept = self._excited(x.mean(PLANE), parameters, apply)
         return x * kept[-1].unsqueeze(-1).unsqueeze(-1), kept
 

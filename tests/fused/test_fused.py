@@ -445,3 +445,151 @@ def test_whole_models(model, shape):
         if e is not None:
             torch.testing.assert_close(a, e, rtol=1e-6, atol=1e-6)
     assert saved_bytes(fused, (x,)) < 0.8 * saved_bytes(plain, (x,))
+
+
+def _pair(*layers):
+    """The layers one by one, and fused, after a first call."""
+    torch.manual_seed(0)
+    plain = convert(nn.Sequential(*layers).double())
+    return plain, fuse(copy.deepcopy(plain))
+
+
+def _assert_same_models(plain, fused, x):
+    _assert_same(*(_results(m, x, torch.cos) for m in (fused, plain)))
+
+
+@pytest.mark.parametrize("frozen", [1, 2, 3])
+def test_frozen_layers_before_others(frozen):
+    plain, fused = _pair(
+        nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3), nn.Tanh(), nn.Linear(3, 2)
+    )
+    for model in (plain, fused):
+        model[:frozen].requires_grad_(False)
+        model[3].requires_grad_(frozen < 3)
+    _assert_same_models(plain, fused, torch.randn(6, 5, dtype=torch.float64))
+    only_norm = _pair(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 2, 1))
+    for model in only_norm:
+        model[1].requires_grad_(False)
+    _assert_same_models(*only_norm, torch.randn(2, 2, 3, 3, dtype=torch.float64))
+
+
+def test_frozen_products_keep_no_more_than_layer_by_layer():
+    models = _pair(nn.Conv2d(5, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.ReLU(), nn.Conv2d(6, 2, 1))
+    x = torch.randn(2, 5, 9, 9, dtype=torch.float64, requires_grad=True)
+    plain, fused = (saved_bytes(model.requires_grad_(False), (x,)) for model in models)
+    assert fused == plain
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_mode_is_that_of_the_forward_pass(training):
+    gradients = []
+    for model in _pair(nn.Conv2d(5, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 2, 1)):
+        torch.manual_seed(0)
+        x = torch.randn(4, 5, 5, 5, dtype=torch.float64, requires_grad=True)
+        y = model.train(training)(x).square().sum()
+        model.train(not training)
+        model[1].running_mean = model[1].running_mean + 1
+        (first,) = torch.autograd.grad(y, x, create_graph=True)
+        gradients.append((first, *torch.autograd.grad(first.square().sum(), x)))
+    torch.testing.assert_close(*gradients)
+
+
+def test_columns_of_rows_are_no_channels():
+    for norm, width in ((nn.BatchNorm1d(5), 5), (nn.BatchNorm1d(5), 7)):
+        plain, fused = _pair(nn.Linear(8, width), norm)
+        x = torch.randn(2, 5, 8, dtype=torch.float64)
+        with torch.no_grad():
+            norm_of = plain.eval()[1].running_mean.normal_()
+            fused.eval()[1].running_mean.copy_(norm_of)
+            torch.testing.assert_close(fused(x), plain(x))
+
+
+def test_too_few_channels_are_refused_in_evaluation():
+    for model in _pair(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(1)):
+        with torch.no_grad(), pytest.raises(RuntimeError, match="running_mean should contain 8"):
+            model.eval()(torch.randn(2, 3, 6, 6, dtype=torch.float64))
+
+
+@pytest.mark.parametrize(
+    ("layers", "shape"),
+    [
+        (lambda: [nn.ReLU(), nn.MaxPool2d(2)], (3, 8, 8)),
+        (lambda: [nn.Linear(8, 8), nn.MaxPool2d(2)], (3, 8, 8)),
+        (lambda: [nn.Linear(8, 8), nn.Conv2d(3, 2, 3)], (3, 8, 8)),
+        (lambda: [nn.SiLU(), nn.Linear(8, 2)], (8,)),
+    ],
+)
+def test_a_sample_without_its_batch_goes_layer_by_layer(layers, shape):
+    _assert_same_models(*_pair(*layers()), torch.randn(shape, dtype=torch.float64).requires_grad_())
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [nn.SiLU(inplace=True), nn.Linear(8, 8)],
+        lambda: [nn.ReLU(inplace=True), nn.MaxPool2d(1)],
+        lambda: [nn.Hardtanh(inplace=True), nn.Linear(8, 8), nn.ReLU(inplace=True)],
+    ],
+)
+def test_what_writes_over_its_input_does_so_where_a_run_begins(layers):
+    results = []
+    for model in _pair(*layers()):
+        torch.manual_seed(0)
+        h = torch.randn(2, 3, 8, 8, dtype=torch.float64)
+        results.append(h + model(h))
+    torch.testing.assert_close(*results)
+
+
+def test_options_that_are_changed_later_are_seen():
+    plain, fused = _pair(nn.BatchNorm2d(2), nn.Conv2d(2, 2, 3), nn.LeakyReLU(), nn.Conv2d(2, 2, 1))
+    x = torch.randn(2, 2, 5, 5, dtype=torch.float64)
+    changes = [
+        lambda m: setattr(m[2], "negative_slope", 0.5),
+        lambda m: setattr(m[1], "padding", (1, 1)),
+        lambda m: setattr(m[1], "stride", (2, 2)),
+        lambda m: setattr(m[0], "track_running_stats", False),
+        lambda m: setattr(m[0], "momentum", None),
+    ]
+    for change in changes:
+        change(plain), change(fused)
+        _assert_same_models(plain, fused, x)
+    for model in (plain, fused):
+        model[0].eps = 0.0
+        with pytest.raises(ValueError, match="eps must be above 0"):
+            model(x)
+
+
+def test_an_average_of_batches_that_nobody_counts():
+    plain, fused = _pair(nn.BatchNorm1d(3, momentum=None), nn.ReLU())
+    for model in (plain, fused):
+        model[0].num_batches_tracked = None
+    _assert_same_models(plain, fused, torch.randn(4, 3, dtype=torch.float64))
+
+
+def test_hooks_inside_that_come_later_are_called():
+    for model in _pair(nn.Conv2d(3, 4, 1), SqueezeExcitation(4, 2)):
+        x, seen = torch.randn(2, 3, 4, 4, dtype=torch.float64), []
+        model(x)
+        model[1].fc1.register_forward_hook(lambda *_, seen=seen: seen.append(1))
+        model(x)
+        assert seen == [1]
+
+
+def test_reverted_nothing_of_ours_is_left():
+    _, fused = _pair(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    fused(torch.randn(4, 2, dtype=torch.float64))
+    assert b"manualnn" not in pickle.dumps(revert(fused))
+
+
+def test_a_kept_value_is_not_overwritten_through_a_view():
+    for model in _pair(nn.Linear(5, 6), nn.Tanh(), nn.Flatten(), nn.ReLU(), nn.Linear(6, 1)):
+        y = model(torch.randn(4, 5, dtype=torch.float64)).sum()
+        y.backward(retain_graph=True)
+        y.backward()
+
+
+def test_a_shortcut_of_another_shape_is_broadcast():
+    shortcut = nn.Sequential(nn.AdaptiveAvgPool2d(1))
+    plain = convert(resnet.BasicBlock(4, 4, downsample=shortcut).double())
+    x = torch.randn(2, 4, 6, 6, dtype=torch.float64, requires_grad=True)
+    _assert_same_models(plain, fuse(copy.deepcopy(plain)), x)

@@ -16,8 +16,8 @@ MUTANTS = [
     ("padding is folded away", "and piece.sees_input_alone():", ":"),
     (
         "a run begins with what needs no input",
-        "while pieces and not pieces[0].needs_input:",
-        "while False:",
+        "(not pieces[0].needs_input or _overwrites(pieces[0]))",
+        "_overwrites(pieces[0])",
     ),
     (
         "the bottleneck ends early",
@@ -30,6 +30,20 @@ MUTANTS = [
         "if any(is_hooked(inner) for inner in layer.children()):",
         "if False:",
     ),
-    ("pickled with its runs", 'if name != "_stages"', "if True"),
+    ("pickled with its runs", "if name not in self.found", "if True"),
     ("taken apart, runs stay", "cls.plain if issubclass(cls, Fused) else cls)", "cls)"),
+    (
+        "a layer may write over the input of a run",
+        "(not pieces[0].needs_input or _overwrites(pieces[0]))",
+        "not pieces[0].needs_input",
+    ),
+    ("ReLU may write over the input, with pooling", " and not _overwrites(first)", ""),
+    (
+        "options are not looked at again",
+        "has_statistics, *options, *hooked",
+        "has_statistics, *hooked",
+    ),
+    ("the mode is not looked at again", "type(layer), layer.training, has", "type(layer), has"),
+    ("hooks inside are not looked at again", "*options, *hooked", "*options"),
+    ("shortcuts are not broadcast", "if is_plain and x.shape == shortcut.shape:", "if is_plain:"),
 ]

@@ -2,12 +2,12 @@
 
 KEYWORD = "fused"
 MUTANTS = [
-    ("evaluation takes the batch's statistics", "self.layer.training or", "True or"),
-    ("the batch is not counted", "num_batches_tracked.add_(1)", "num_batches_tracked.add_(0)"),
+    ("evaluation takes the batch's statistics", "layer.training or not has_statistics", "True"),
+    ("the batch is not counted", "seen.add_(1)", "seen.add_(0)"),
     (
         "the average of all batches",
-        "1 / int(layer.num_batches_tracked)",
-        "1 / (1 + int(layer.num_batches_tracked))",
+        "1 / int(seen)",
+        "1 / (1 + int(seen))",
     ),
     (
         "running statistics stay, large planes",
@@ -16,10 +16,10 @@ MUTANTS = [
     ),
     (
         "running statistics stay, small planes",
-        "mean, var = (layer.running_mean, layer.running_var) if tracks",
-        "mean, var = (None, None) if tracks",
+        "mean, var = (layer.running_mean, layer.running_var) if self.tracks",
+        "mean, var = (None, None) if self.tracks",
     ),
-    ("istd again: exponent", "istd.pow(-2)", "istd.pow(-1)"),
+    ("istd again: exponent", "var = istd.pow(-2)", "var = istd.pow(-1)"),
     (
         "batch norm: the mean forgotten (Eq. 65)",
         "share * istd * s1, share * s0)",

@@ -22,7 +22,7 @@ MUTANTS = [
     ("dL/dX: the mean forgotten", "-istd * times(total, gamma) / n", "0 * total"),
     (
         "a given norm is taken for the batch's",
-        "needs_input and self.norm.takes_statistics()",
+        "needs_input and self.norm.is_batch",
         "needs_input",
     ),
     ("watched: b X forgotten", "return values + input * b + c", "return values + c"),

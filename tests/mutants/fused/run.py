@@ -29,7 +29,7 @@ MUTANTS = [
     ),
     (
         "computed again over a value that is needed",
-        "self.xs[i - 1] is None and not self.run.needed[i - 1]",
+        "self.is_fresh[i - 1] and not self.run.needed[i - 1]",
         "True",
     ),
     (
@@ -47,11 +47,22 @@ MUTANTS = [
         "accumulate(map(any, own), or_, initial=needs_x)",
         "accumulate(map(any, own), or_, initial=False)",
     ),
-    ("any number of axes fits", "and x.dim() in self.pieces[0].axes", ""),
+    ("any number of axes fits", "and x.dim() in self.axes", ""),
     ("an empty batch is one", "and x.numel() > 0", ""),
     (
         "parameters of another type fit",
         "and all(p is None or p.dtype == x.dtype for p in parameters)",
         "",
     ),
+    (
+        "frozen products keep their input",
+        "if not self._has_frozen_product():",
+        "if True:",
+    ),
+    (
+        "what is not differentiated is gone through",
+        "if delta is None:",
+        "if False:",
+    ),
+    ("axes are not carried along", "axes = piece.axes_after or axes", "pass"),
 ]
