@@ -46,10 +46,11 @@ def products_of(net: Net) -> list[Product]:
         x = inputs[0]
         found.append(Product(layer, x.detach(), torch.randn_like(y), x.requires_grad))
 
-    for layer in model.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            layer.register_forward_hook(note)
+    layers = [layer for layer in model.modules() if isinstance(layer, (nn.Conv2d, nn.Linear))]
+    handles = [layer.register_forward_hook(note) for layer in layers]
     model(images)
+    for handle in handles:
+        handle.remove()
     return found
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from benchmarks import __main__ as command
-from benchmarks import layers, measure, nets
+from benchmarks import floor, layers, measure, nets
+from manualnn import convert
 
 
 def test_a_ratio_is_that_of_pairs():
@@ -100,3 +101,18 @@ def test_figures_are_written_and_compared(tmp_path, monkeypatch, capsys):
     out = run("--only", "layers", "--compare", str(old), "--output", str(tmp_path))
     assert "| before | change |" in out and "% |" in out
     assert json.loads((tmp_path / "figures.json").read_text("utf-8"))["nets"] == figures["nets"]
+
+
+def test_the_floor_is_of_all_products_and_functions():
+    net = nets.Net(
+        lambda: nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 10)),
+        (3, 1, 4, 4),
+    )
+    products = floor.products_of(net)
+    assert [type(product.layer) for product in products] == [nn.Conv2d, nn.Linear]
+    assert [product.needs_input for product in products] == [False, True]
+    for make in (floor.by_formula, floor.by_kernel):
+        assert floor.step(products, make)()["step"] > 0
+    assert len(products) == 2  # none is noted twice
+    converted, fused = (floor.functions_of(c(net.model()), net) for c in (convert, nets.fused))
+    assert (converted, fused) == (3, 1)
