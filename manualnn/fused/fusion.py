@@ -59,8 +59,9 @@ def fuse(model: Model) -> Model:
     blocks, made of convolutions, products, batch norms, activations, max-pooling and flattening.
     Of its inner values those are kept for the backward pass that cost much; the others are computed
     again (see :mod:`manualnn.fused.run`). In evaluation mode and without gradients, batch norm is
-    part of the layer before it. A layer with a hook acts alone, and so does everything under
-    ``torch.compile``, the transforms of ``torch.func`` and autocast.
+    part of the layer before it. A layer with a hook or a parametrization acts alone, and so does
+    every layer under ``torch.compile``, the transforms of ``torch.func`` and autocast, and of a run
+    in which a product's weight is frozen, as layer by layer less is kept then.
 
     Args:
         model: with layers of manualnn; its state_dict keeps its keys and tensors.
