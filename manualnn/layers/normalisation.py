@@ -50,6 +50,7 @@ outside A.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,7 @@ from torch import Tensor
 from manualnn.autograd import Function, is_transformed, is_unwatched
 from manualnn.backend import formula
 
+MANY, PART = 2**20, 2**19  # values: sums over so many are made in parts of so many
 LARGE_PLANE = 64  # values of a channel in a sample from which on batch_statistics is faster
 
 
@@ -102,6 +104,31 @@ def sum_over(values: Tensor, axes: tuple[int, ...]) -> Tensor:
     return values.sum(axes, keepdim=True) if axes else values
 
 
+def sum_of_products(a: Tensor, b: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """The sum of a b over the axes, which stay with size 1."""
+    if a.numel() < MANY or 0 not in axes or a.dtype != b.dtype or not is_unwatched():
+        return sum_over(a * b, axes)
+    return sum_in_parts(lambda x, y, out: torch.mul(x, y, out=out), axes, a, b)
+
+
+def sum_in_parts(make: Callable[..., Tensor], axes: tuple[int, ...], *values: Tensor) -> Tensor:
+    """The sum of what is made of the values, some samples at a time, so that it stays in the cache.
+
+    Args:
+        make: ``(*some, out) -> out``, writes over ``out`` what it makes of some samples.
+        axes: to sum over, 0 among them; they stay with size 1.
+        *values: of one shape, samples first.
+    """
+    samples = max(1, PART // values[0][0].numel())
+    out = values[0].new_empty(samples, *values[0].shape[1:])
+    parts = zip(*(value.split(samples) for value in values), strict=True)
+    sums = (sum_over(make(*some, out[: len(some[0])]), axes) for some in parts)
+    total = next(sums)
+    for one in sums:
+        total += one
+    return total
+
+
 def mean_over(values: Tensor, axes: tuple[int, ...]) -> Tensor:
     """1/n sum_S X (Eq. 52; Eq. 53 of a square), the axes of S staying with size 1."""
     return values.mean(axes, keepdim=True)
@@ -129,7 +156,7 @@ def sum_delta_xhat(
     grad_output: Tensor, centred: Tensor, istd: Tensor, axes: tuple[int, ...]
 ) -> Tensor:
     """S1 = sum delta xhat (Eq. 66), xhat = (X - mu) istd, over axes of S, staying with size 1."""
-    return sum_over(grad_output * centred, axes) * istd
+    return sum_of_products(grad_output, centred, axes) * istd
 
 
 def norm_grad_input(
@@ -251,7 +278,10 @@ def batch_statistics(input: Tensor) -> tuple[Tensor, Tensor]:
     samples = (0, *range(2, input.dim()))
     n = input.numel() // input.shape[1]
     mean = sum_over(input, samples) / n
-    return mean, sum_over((input - mean).square_(), samples) / n
+    if input.numel() < MANY:
+        return mean, sum_over((input - mean).square_(), samples) / n
+    squares = sum_in_parts(lambda x, out: torch.sub(x, mean, out=out).square_(), samples, input)
+    return mean, squares / n
 
 
 def layer_norm_forward(

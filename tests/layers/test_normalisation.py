@@ -127,6 +127,20 @@ def test_jvp_of_jvp_of_torch_is_silently_wrong(name, x):
     assert _off(jacfwd(jacfwd(theirs))(x), jacfwd(jacfwd(plain))(x)) > 0.1
 
 
+@pytest.mark.parametrize("part", [1, 128, 256])
+def test_sums_in_parts_are_the_same(part, monkeypatch):
+    x = torch.randn(5, 2, 8, 8, dtype=torch.float64, requires_grad=True)
+    results = []
+    for many in (2**60, 0):
+        monkeypatch.setattr(normalisation, "MANY", many)
+        monkeypatch.setattr(normalisation, "PART", part)
+        layer = manualnn.BatchNorm2d(2).double()
+        y = layer(x)
+        gradients = torch.autograd.grad(y.sin().sum(), [x, *layer.parameters()])
+        results.append([y, layer.running_var, *gradients])
+    torch.testing.assert_close(*results)
+
+
 @pytest.mark.parametrize("side", [7, 8])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_statistics_in_one_pass_and_apart(side, memory_format, monkeypatch):

@@ -14,6 +14,10 @@ MUTANTS = [
         "square_(), samples) / n",
         "square_(), samples) / (n - 1)",
     ),
+    ("in parts: the variance is the unbiased one", "squares / n", "squares / (n - 1)"),
+    ("in parts: the last part counts alone", "total += one", "total = one"),
+    ("in parts: no square", "torch.sub(x, mean, out=out).square_()", "torch.sub(x, mean, out=out)"),
+    ("in parts: one factor is forgotten", "torch.mul(x, y, out=out)", "torch.mul(x, x, out=out)"),
     (
         "statistics apart: those of a small plane",
         "input[0, 0].numel() >= LARGE_PLANE",
@@ -36,13 +40,13 @@ MUTANTS = [
     ),
     (
         "dL/dgamma divided by R (Eq. 66 as printed)",
-        "return sum_over(grad_output * centred, axes) * istd",
-        "return sum_over(grad_output * centred, axes) * istd / len(grad_output)",
+        "return sum_of_products(grad_output, centred, axes) * istd",
+        "return sum_of_products(grad_output, centred, axes) * istd / len(grad_output)",
     ),
     (
         "dL/dgamma without istd",
-        "return sum_over(grad_output * centred, axes) * istd",
-        "return sum_over(grad_output * centred, axes)",
+        "return sum_of_products(grad_output, centred, axes) * istd",
+        "return sum_of_products(grad_output, centred, axes)",
     ),
     (
         "n counts the samples only",
