@@ -98,6 +98,12 @@ CHAINS = {
     "a run after an activation": (
         lambda: nn.Sequential(nn.Tanh(), nn.Conv2d(2, 3, 2), nn.Hardsigmoid()), (2, 2, 3, 3), 1
     ),
+    "flattened": (
+        lambda: nn.Sequential(
+            nn.Conv2d(5, 2, 2), nn.ReLU(), nn.Flatten(), nn.BatchNorm1d(8), nn.Linear(8, 2)
+        ),
+        (3, 5, 3, 3), 1,
+    ),
     "other padding": (
         lambda: nn.Sequential(
             nn.Conv2d(2, 2, 2), nn.ReLU(),
@@ -467,6 +473,10 @@ def test_frozen_layers_before_others(frozen):
         model[:frozen].requires_grad_(False)
         model[3].requires_grad_(frozen < 3)
     _assert_same_models(plain, fused, torch.randn(6, 5, dtype=torch.float64))
+    norm_first = _pair(nn.BatchNorm2d(2), nn.ReLU(), nn.Conv2d(2, 3, 1))
+    for model in norm_first:
+        model[0].requires_grad_(False)
+    _assert_same_models(*norm_first, torch.randn(2, 2, 3, 3, dtype=torch.float64))
     only_norm = _pair(nn.Conv2d(2, 3, 1), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 2, 1))
     for model in only_norm:
         model[1].requires_grad_(False)
@@ -474,10 +484,21 @@ def test_frozen_layers_before_others(frozen):
 
 
 def test_frozen_products_keep_no_more_than_layer_by_layer():
-    models = _pair(nn.Conv2d(5, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.ReLU(), nn.Conv2d(6, 2, 1))
-    x = torch.randn(2, 5, 9, 9, dtype=torch.float64, requires_grad=True)
+    models = _pair(nn.Linear(5, 6), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 2))
+    x = torch.randn(2, 5, dtype=torch.float64, requires_grad=True)
     plain, fused = (saved_bytes(model.requires_grad_(False), (x,)) for model in models)
     assert fused == plain
+
+
+def test_numbers_of_two_types_are_refused_as_by_the_layers():
+    plain, fused = _pair(nn.BatchNorm1d(3), nn.ReLU(), nn.Linear(3, 2))
+    messages = []
+    for model in (plain, fused):
+        model[0].float()
+        with pytest.raises(RuntimeError) as caught:
+            model(torch.randn(4, 3, dtype=torch.float64, requires_grad=True))
+        messages.append(str(caught.value))
+    assert messages[0] == messages[1]
 
 
 @pytest.mark.parametrize("training", [False, True])

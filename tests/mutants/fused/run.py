@@ -18,11 +18,6 @@ MUTANTS = [
         "keeps.append(needed)",
     ),
     (
-        "a view of a kept value is overwritten",
-        "is_fresh = not keeps and (is_fresh or not piece.is_view)",
-        "is_fresh = not keeps",
-    ),
-    (
         "a kept value is overwritten",
         "is_fresh = not keeps and (is_fresh or not piece.is_view)",
         "is_fresh = True",
