@@ -104,6 +104,16 @@ CHAINS = {
         ),
         (3, 5, 3, 3), 1,
     ),
+    "norm before groups": (
+        lambda: nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 4, 1, groups=2), nn.ReLU()),
+        (2, 4, 2, 3), 1,
+    ),
+    "pooled, then more": (
+        lambda: nn.Sequential(
+            nn.Conv2d(5, 2, 2), nn.ReLU(), nn.MaxPool2d(2, 1), nn.Conv2d(2, 2, 1), nn.Tanh()
+        ),
+        (2, 5, 4, 3), 1,
+    ),
     "other padding": (
         lambda: nn.Sequential(
             nn.Conv2d(2, 2, 2), nn.ReLU(),

@@ -1,5 +1,7 @@
 """Every order of the sum dL/dW is the same sum, and each is chosen somewhere."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -15,6 +17,7 @@ GEOMETRIES = [
     Geometry((7, 6), (3, 2), (1, 1), (1, 0), (1, 1), 1),
     Geometry((9, 8), (3, 3), (2, 3), (1, 2), (2, 1), 1),
     Geometry((5, 4), (1, 1), (2, 1), (0, 0), (1, 1), 1),
+    Geometry((6, 7), (3, 2), (2, 3), (0, 1), (1, 1), 1),  # its last rows are not reached
     Geometry((9,), (3,), (2,), (1,), (1,), 1),
     Geometry((4, 5, 4), (3, 2, 2), (1, 1, 2), (1, 0, 1), (1, 2, 1), 1),
 ]
@@ -46,6 +49,14 @@ def _by_autograd(x, delta, geometry):
 def test_each_order_is_the_same_sum(of, geometry, samples):
     x, delta = _pair(samples, 3, 4, geometry)
     torch.testing.assert_close(of(x, delta, geometry), _by_autograd(x, delta, geometry))
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
+def test_groups_are_apart(geometry):
+    geometry = replace(geometry, groups=2)
+    x, delta = _pair(3, 4, 6, geometry)
+    found = conv_weight.conv_grad_weight(x, delta, geometry)
+    torch.testing.assert_close(found, _by_autograd(x, delta, geometry))
 
 
 @pytest.mark.parametrize("products", [(0, 1), (0, 2**18), (2**20, 1)])
@@ -80,6 +91,10 @@ def test_depthwise_is_the_same_sum(geometry, products, monkeypatch):
         (
             "sliding_product", (2, 8, 4, 4), (2, 8, 4, 4),
             Geometry((4, 4), (3, 3), (1, 1), (1, 1), (1, 1), 2),
+        ),
+        (
+            "sliding_product", (2, 8, 4, 4), (2, 16, 4, 4),
+            Geometry((4, 4), (3, 3), (1, 1), (1, 1), (1, 1), 8),
         ),
     ],
 )  # fmt: skip
