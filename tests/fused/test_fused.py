@@ -110,7 +110,7 @@ CHAINS = {
     ),
     "pooled, then more": (
         lambda: nn.Sequential(
-            nn.Conv2d(5, 2, 2), nn.ReLU(), nn.MaxPool2d(2, 1), nn.Conv2d(2, 2, 1), nn.Tanh()
+            nn.Conv2d(5, 2, 2), nn.ReLU(), nn.MaxPool2d(1), nn.Conv2d(2, 2, 1), nn.Tanh()
         ),
         (2, 5, 4, 3), 1,
     ),
