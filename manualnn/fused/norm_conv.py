@@ -64,25 +64,22 @@ def fold(
     return weight * a, shift if bias is None else bias + shift
 
 
-def fold_grad_weight(grad_weight: Tensor, grad_bias: Tensor, mean: Tensor, istd: Tensor) -> Tensor:
-    """Ghat = istd (G - mu D): (C', C, k, k), (C') -> (C', C, k, k)."""
-    total = grad_bias.view(-1, *(1,) * (grad_weight.dim() - 1))
+def grad_weight_for_xhat(grad_weight: Tensor, total: Tensor, mean: Tensor, istd: Tensor) -> Tensor:
+    """Ghat = istd (G - mu D): (C', C, k, k), D (C', 1, 1, 1) -> (C', C, k, k)."""
     return (grad_weight - mean * total) * istd
 
 
-def fold_sums(weight: Tensor, grad_weight: Tensor, grad_bias: Tensor) -> tuple[Tensor, Tensor]:
+def fold_grad_affine(weight: Tensor, for_xhat: Tensor, total: Tensor) -> tuple[Tensor, Tensor]:
     """dL/dgamma = sum W Ghat and dL/dbeta = sum W D, each (1, C, 1, 1)."""
     taps = (0, *range(2, weight.dim()))
-    total = grad_bias.view(-1, *(1,) * (weight.dim() - 1))
-    return (weight * grad_weight).sum(taps, True), (weight * total).sum(taps, True)
+    return (weight * for_xhat).sum(taps, True), (weight * total).sum(taps, True)
 
 
-def fold_unscaled(
-    grad_weight: Tensor, grad_bias: Tensor, gamma: Tensor | None, beta: Tensor | None
+def fold_grad_weight(
+    for_xhat: Tensor, total: Tensor, gamma: Tensor | None, beta: Tensor | None
 ) -> Tensor:
     """dL/dW = gamma Ghat + beta D: (C', C, k, k)."""
-    total = grad_bias.view(-1, *(1,) * (grad_weight.dim() - 1))
-    scaled = times(grad_weight, gamma)
+    scaled = times(for_xhat, gamma)
     return scaled if beta is None else scaled + beta * total
 
 
@@ -141,20 +138,22 @@ class NormConv(Piece):
         gamma, beta, weight, _ = passed.parameters
         mean, istd, gamma, beta = per_channel(x, *passed.kept, gamma, beta)
         grad_bias = conv_grad_bias(delta)
+        total = grad_bias.view(-1, *(1,) * (weight.dim() - 1))  # D, (C', 1, 1, 1)
         grad_weight = apply(ConvGradWeightFunction, x, delta, geometry)
-        grad_weight = fold_grad_weight(grad_weight, grad_bias, mean, istd)
-        along, total = fold_sums(weight, grad_weight, grad_bias)  # dL/dgamma and dL/dbeta
+        for_xhat = grad_weight_for_xhat(grad_weight, total, mean, istd)
+        grad_gamma, grad_beta = fold_grad_affine(weight, for_xhat, total)
         dx: Any = None
         if needs_input:
             dx = apply(ConvGradInputFunction, delta, weight * times(istd, gamma), geometry)
         if needs_input and self.norm.is_batch:
             n = x.numel() // x.shape[1]
-            b, c = -istd * istd * times(along, gamma) / n, -istd * times(total, gamma) / n
+            b = -istd * istd * times(grad_gamma, gamma) / n
+            c = -istd * times(grad_beta, gamma) / n
             dx = add_affine(dx, x, b, c - b * mean)
         return dx, (
-            along.flatten() if needs[0] else None,
-            total.flatten() if needs[1] else None,
-            fold_unscaled(grad_weight, grad_bias, gamma, beta) if needs[2] else None,
+            grad_gamma.flatten() if needs[0] else None,
+            grad_beta.flatten() if needs[1] else None,
+            fold_grad_weight(for_xhat, total, gamma, beta) if needs[2] else None,
             grad_bias if needs[3] else None,
         )
 

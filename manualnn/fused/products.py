@@ -20,10 +20,9 @@ from manualnn.layers.conv import (
     conv_forward,
     conv_grad_bias,
 )
+from manualnn.layers.conv_weight import FEW_CHANNELS
 from manualnn.layers.geometry import Geometry
 from manualnn.layers.linear import LinearFunction, rows
-
-FEW_CHANNELS = 4  # of a picture: a convolution over them is computed again rather than kept
 
 
 class Convolution(Piece):

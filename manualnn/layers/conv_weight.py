@@ -40,6 +40,7 @@ from manualnn.layers.geometry import Geometry
 
 Sum: TypeAlias = Callable[[Tensor, Tensor, Geometry], Tensor]
 
+FEW_CHANNELS = 4  # of a picture
 SAMPLES = 16  # in an instruction of float32
 FEW_PRODUCTS = 2**20  # all at once is faster, as it takes two steps
 PRODUCTS = 2**18  # numbers at a time, so that they stay in the cache: a megabyte of float32
@@ -60,7 +61,7 @@ def fastest_sum(input: Tensor, grad_output: Tensor, geometry: Geometry) -> Sum:
     if geometry.groups > 1:
         is_depthwise = channels == geometry.groups == grad_output.shape[1]
         return sum_over_places if is_depthwise else sliding_product
-    if places >= 16 and (math.prod(geometry.kernel_size) == 1 or channels <= 4):
+    if places >= 16 and (math.prod(geometry.kernel_size) == 1 or channels <= FEW_CHANNELS):
         return sum_over_samples
     if places < 16 or any(s > 1 for s in geometry.stride):
         return sum_over_rows

@@ -8,10 +8,10 @@ MUTANTS = [
     ("bias forgotten", "shift if bias is None else bias + shift", "shift"),
     ("Ghat: mu D forgotten", "(grad_weight - mean * total) * istd", "grad_weight * istd"),
     ("Ghat without istd", "(grad_weight - mean * total) * istd", "grad_weight - mean * total"),
-    ("dL/dgamma by G and not W", "(weight * grad_weight).sum", "grad_weight.sum"),
+    ("dL/dgamma by G and not W", "(weight * for_xhat).sum", "for_xhat.sum"),
     ("dL/dbeta without W", "(weight * total).sum(taps, True)", "total.sum(taps, True)"),
     ("dL/dW: beta D forgotten", "scaled if beta is None else scaled + beta * total", "scaled"),
-    ("dL/dW: gamma forgotten", "scaled = times(grad_weight, gamma)", "scaled = grad_weight"),
+    ("dL/dW: gamma forgotten", "scaled = times(for_xhat, gamma)", "scaled = for_xhat"),
     ("dL/dX: gamma forgotten", "weight * times(istd, gamma)", "weight * istd"),
     (
         "dL/dX: along xhat forgotten",
@@ -19,7 +19,7 @@ MUTANTS = [
         "add_affine(dx, x, 0 * b, c)",
     ),
     ("dL/dX: not centred", "add_affine(dx, x, b, c - b * mean)", "add_affine(dx, x, b, c)"),
-    ("dL/dX: the mean forgotten", "-istd * times(total, gamma) / n", "0 * total"),
+    ("dL/dX: the mean forgotten", "-istd * times(grad_beta, gamma) / n", "0 * grad_beta"),
     (
         "a given norm is taken for the batch's",
         "needs_input and self.norm.is_batch",
