@@ -4,7 +4,8 @@
 
 A convolution and a fully connected layer are three products each: Y, dL/dX and dL/dW. Here they
 are made one after the other with nothing between them, by our formulas and by torch's kernels, in
-turns. Beside them stands what the Functions of a step cost that do nothing, in both passes.
+turns. Beside them stand what the Functions of a step cost that do nothing, in both passes, and how
+many operations of torch a step is made of.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import manualnn
 from benchmarks import measure
@@ -129,6 +131,26 @@ def functions_of(model: nn.Module, net: Net) -> int:
     return sum(hasattr(node, "_forward_cls") for node in nodes)
 
 
+class Operations(TorchDispatchMode):
+    """Counts what torch is told to do."""
+
+    count = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        self.count += 1
+        return func(*args, **(kwargs or {}))
+
+
+def operations_of(model: nn.Module, net: Net, loss: Callable[..., Tensor]) -> int:
+    """How many operations both passes and the loss are made of."""
+    images, labels = net.batch(CPU)
+    with Operations() as operations:
+        loss(model(images), labels).backward()
+    return operations.count
+
+
 def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(
@@ -139,14 +161,22 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=15, help="how often they take turns")
     pairs, each = parser.parse_args().pairs, seconds_of_a_function()
     print(f"a Function that does nothing: {1e6 * each:.0f} us\n")
-    print("| net | products: ours / torch's | torch's | Functions: converted | fused |")
-    print("| --- | --- | --- | --- | --- |")
+    print(
+        "| net | products: ours / torch's | torch's | Functions: converted | fused "
+        "| operations: torch.nn's | converted | fused |"
+    )
+    print(f"|{' --- |' * 8}")
     for name, net in NETS.items():
         products = products_of(net)
         ours, theirs = (step(products, make) for make in (by_formula, by_kernel))
         ratio = measure.in_turns(ours, theirs, pairs)["step"]
         counts = [functions_of(make(net.model()), net) for make in (manualnn.convert, fused)]
         calls = [f"{count}, {1e3 * count * each:.1f} ms" for count in counts]
+        cross_entropy = manualnn.functional.cross_entropy
+        operations = [operations_of(net.model(), net, nn.functional.cross_entropy)]
+        for make in (manualnn.convert, fused):
+            operations.append(operations_of(make(net.model()), net, cross_entropy))
+        calls += map(str, operations)
         time = f"{ratio.median:.2f} ({ratio.low:.2f}-{ratio.high:.2f})"
         print(
             f"| {name} | {time} | {1e3 * ratio.theirs:.1f} ms | {' | '.join(calls)} |", flush=True

@@ -116,3 +116,5 @@ def test_the_floor_is_of_all_products_and_functions():
     assert len(products) == 2  # none is noted twice
     converted, fused = (floor.functions_of(c(net.model()), net) for c in (convert, nets.fused))
     assert (converted, fused) == (3, 1)
+    loss = nn.functional.cross_entropy
+    assert 0 < floor.operations_of(nets.fused(net.model()), net, loss) < 200
