@@ -7,7 +7,7 @@ VENV ?= .venv$(patsubst python3.%,-3.%,$(filter python3.%,$(notdir $(PYTHON))))
 RUN := $(VENV)/bin/python
 NOTEBOOKS ?= $(wildcard notebooks/*.ipynb)
 
-.PHONY: digits faces objects notebooks try-notebooks test check check-all lint types models curves bench mutation clean
+.PHONY: digits faces objects lab notebooks try-notebooks test check check-all lint types models curves bench mutation clean
 
 digits: $(VENV)/recipes.installed  ## Train the report's CNN on real digits and show what it read
 	$(RUN) -m recipes.digits fit --config recipes/digits/configs/digits.yaml $(FLAGS)
@@ -18,12 +18,16 @@ faces: $(VENV)/recipes.installed  ## Train a net that recognises faces and show 
 objects: $(VENV)/recipes.installed  ## Train a detector on digits in photographs and show what it found
 	$(RUN) -m recipes.objects fit --config recipes/objects/configs/digits.yaml $(FLAGS)
 
-notebooks: $(VENV)/notebooks.installed  ## Execute all notebooks anew, and keep what they show
+lab: $(VENV)/notebooks.installed  ## Open the notebooks in a browser
+	$(RUN) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(FLAGS)
+
+notebooks: $(VENV)/notebooks.installed  ## Execute the notebooks anew and keep what they show
 	$(RUN) -m pytest --nbmake --nbmake-timeout=900 --overwrite --verbose $(FLAGS) $(NOTEBOOKS)
 	$(RUN) -m notebooks.tidy $(NOTEBOOKS)
 
-try-notebooks: $(VENV)/notebooks.installed  ## Only see whether they run, with little of everything
-	MANUALNN_QUICK=1 $(RUN) -m pytest --nbmake --nbmake-timeout=300 --verbose $(FLAGS) $(NOTEBOOKS)
+try-notebooks: $(VENV)/test.installed  ## See whether they run, with little of everything
+	OMP_NUM_THREADS=1 MANUALNN_QUICK=1 $(RUN) -m pytest --nbmake --nbmake-timeout=300 \
+	  --numprocesses auto --maxprocesses 4 $(FLAGS) $(NOTEBOOKS)
 
 test: $(VENV)/test.installed  ## Prove every gradient: all tests
 	OMP_NUM_THREADS=1 $(RUN) -m pytest --numprocesses auto --maxprocesses 4 $(FLAGS)

@@ -111,11 +111,25 @@ def test_the_code_shown_is_the_packages(name):
                 assert code in (FOLDER.parent / path).read_text(), f"run {name} again: {path}"
 
 
+def links(text):
+    return re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text)
+
+
 @each_notebook
 def test_its_links_lead_somewhere(name):
     for cell in cells(name, "markdown"):
-        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", cell.source):
+        for target in links(cell.source):
             assert target.startswith("https://") or (FOLDER / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "report.md"])
+def test_the_links_of_a_page_lead_somewhere(page):
+    for target in links((FOLDER / page).read_text()):
+        assert (FOLDER / target).exists(), target
+
+
+def test_the_readme_leads_to_every_notebook():
+    assert {f"{name}.ipynb" for name in NOTEBOOKS} <= {*links((FOLDER / "README.md").read_text())}
 
 
 @each_notebook
