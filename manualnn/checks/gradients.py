@@ -328,16 +328,16 @@ def _where(comparison: Comparison) -> str:
         for axis in range(2, off.ndim):
             inside = inside.narrow(axis, min(1, off.shape[axis]), max(off.shape[axis] - 2, 0))
         if inside.numel() and not inside.any():
-            return "it sits at the border alone"
+            return "the error sits at the border alone"
     for axis, size in enumerate(off.shape):
         others = tuple(a for a in range(off.ndim) if a != axis)
         along = off.any(others) if others else off
         if not along.all():
             indices = along.nonzero().flatten().tolist()
             listed = ", ".join(map(str, indices[:6]))
-            return f"it sits at index {listed} of axis {axis}, of {size}"
+            return f"the error sits at index {listed} of axis {axis}, of {size}"
     return (
-        "it is everywhere"
+        "the error is everywhere"
         if off.all()
-        else f"it sits in {int(off.sum())} of {off.numel()} elements"
+        else f"the error sits in {int(off.sum())} of {off.numel()} elements"
     )

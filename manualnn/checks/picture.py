@@ -47,7 +47,7 @@ def heat_maps(function: Any, *inputs: Any, variable: str | None = None) -> Figur
         figure.subplots(1, 3), {**pictures, "returned - expected": difference}.items(), strict=True
     ):
         plane = as_plane(values).numpy()
-        drawn = axes.imshow(plane, "RdBu", vmin=-largest, vmax=largest, aspect="auto")
+        drawn = axes.imshow(plane, "RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
         axes.set_title(title)
         axes.set_xlabel(f"axis {max(len(shape) - 1, 0)}")
         axes.set_ylabel(_rows(shape))
@@ -62,4 +62,5 @@ def as_plane(values: Tensor) -> Tensor:
 
 
 def _rows(shape: tuple[int, ...]) -> str:
-    return f"axes {', '.join(map(str, range(len(shape) - 1)))}" if len(shape) > 1 else ""
+    axes = ", ".join(map(str, range(len(shape) - 1)))
+    return f"{'axes' if len(shape) > 2 else 'axis'} {axes}" if axes else ""

@@ -31,15 +31,15 @@ loss = Exercise(
     "2.1, the mean squared error",
     mean_squared_error,
     (_tensor(5, 3),),
-    "Write L for one element of the prediction, differentiate, and look at what stands before the "
-    "sum. The cotangent is a single number here.",
+    "Write Y for one element of the prediction, differentiate, and look at what stands before the "
+    "sum.",
     (_tensor(5, 3),),
 )
 layer = Exercise(
     "2.2, a layer with tanh",
     tanh_layer,
     (_tensor(5, 3), _tensor(3, 4), _tensor(4)),
-    "Bring the cotangent through tanh first; only then X, W and b are in sight. Which of the "
+    "Bring delta through tanh first; only then X, W and b are in sight. Which of the "
     "three reaches every row?",
 )
 tied_weights = Exercise(
@@ -47,5 +47,6 @@ tied_weights = Exercise(
     tied,
     (_tensor(5, 4), _tensor(4, 3)),
     "Give the two places of W two names, derive the gradient of each, and ask what the chain rule "
-    "does when a variable reaches L by two ways.",
+    "does when a variable reaches L by two ways. How do the gradients of W and of its transpose "
+    "hang together?",
 )

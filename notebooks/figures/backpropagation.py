@@ -34,8 +34,10 @@ def errors_of_quotients(
             f"$h^{slopes[kind]}$", (steps[at], power[at]), (10, 6), color=color,
             textcoords="offset points",
         )  # fmt: skip
-    axes.loglog(steps, [1e-16 / h for h in steps], "--", color=PALE, label="rounding, $10^{-16}/h$")
-    axes.set(xlabel="step h", ylabel="relative error", ylim=(1e-12, 1))
+    axes.loglog(
+        steps, [1e-16 / h for h in steps], "--", color=PALE, label="in proportion to $10^{-16}/h$"
+    )
+    axes.set(xlabel="step h, smaller to the right", ylabel="relative error", ylim=(1e-12, 1))
     axes.invert_xaxis()
     axes.legend(frameon=False, labelcolor=INK)
     axes.grid(color=PALE, linewidth=0.4)
@@ -44,14 +46,20 @@ def errors_of_quotients(
 
 
 def jacobians(matrices: Mapping[str, Tensor]) -> Figure:
-    """Draws matrices side by side; white is exactly zero."""
-    figure = new_figure(9, 3.4, "Most of a Jacobian is zero, and the rest is repeated")
+    """Draws matrices side by side; what is exactly zero stays empty."""
+    figure = new_figure(9, 3.4, "Half of these Jacobians is zero, and the rest is repeated")
     largest = max(matrix.abs().max().item() for matrix in matrices.values())
     columns = [matrix.shape[1] for matrix in matrices.values()]
     places = figure.subplots(1, len(matrices), width_ratios=columns)
     for axes, (name, matrix) in zip(places, matrices.items(), strict=True):
         drawn = axes.imshow(matrix, "PuOr_r", vmin=-largest, vmax=largest)
         axes.set_title(name, color=INK, fontsize=10)
+        for row, column in matrix.nonzero().tolist():
+            value = matrix[row, column].item()
+            color = "white" if abs(value) > 0.6 * largest else INK
+            axes.text(
+                column, row, f"{value:.2f}", ha="center", va="center", color=color, fontsize=7
+            )
         rows, width = matrix.shape
         axes.set(xticks=range(width), yticks=range(rows), xticklabels=[], yticklabels=[])
         axes.set_xlabel(f"{rows} x {width}, {int((matrix == 0).sum())} zeros", color=INK)
@@ -70,6 +78,7 @@ class Moment(NamedTuple):
     values: Sequence[Tensor]
     weights: Sequence[Tensor]
     deltas: Sequence[Tensor | None] = ()
+    through: Sequence[Tensor | None] = ()
     gradients: Sequence[Tensor | None] = ()
 
 

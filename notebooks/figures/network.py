@@ -20,17 +20,20 @@ def draw_network(
     values: Sequence[Tensor],
     weights: Sequence[Tensor],
     deltas: Sequence[Tensor | None] = (),
+    through: Sequence[Tensor | None] = (),
     gradients: Sequence[Tensor | None] = (),
 ) -> None:
     """Draws layers of neurons, left to right.
 
     Args:
         axes: To draw on.
-        values: The activation of each layer, (width): written into the circles.
+        values: The activation of each layer, (width) or (1, width): written into the circles.
         weights: Of each pair of neighbours, (in, out): written on the lines.
-        deltas: For each layer, what flows back to it, (width): orange, below the circles.
+        deltas: For each layer, what comes back to it, like its values: orange, below the circles.
+        through: For each layer, that times f', likewise.
         gradients: For each weight, its gradient, (in, out): orange, below the weights.
     """
+    values = [layer.flatten() for layer in values]
     tallest = max(len(layer) for layer in values)
     axes.set(xlim=(-0.8, ACROSS * (len(values) - 1) + 0.8), ylim=(-DOWN * tallest + 0.4, 0.35))
     axes.set_aspect("equal")
@@ -46,15 +49,18 @@ def draw_network(
             text = f"{weight[i, o]:.2f}"
             _label(axes, x, y, text, INK)
             if gradient is not None:
-                _label(axes, x, y - 0.19, f"{gradient[i, o]:.3f}", ORANGE)
+                _label(axes, x, y - 0.19, f"$\\partial$ {gradient[i, o]:.3f}", ORANGE)
     for level, layer in enumerate(values):
         for number, value in enumerate(layer.tolist()):
             x, y = place(level, number, values, tallest)
             axes.add_patch(Circle((x, y), RADIUS, facecolor="white", edgecolor=BLUE, linewidth=1.5))
             axes.text(x, y, f"{value:.2f}", ha="center", va="center", color=BLUE, fontsize=8)
-            if level < len(deltas) and (delta := deltas[level]) is not None:
-                text = f"$\\delta$ = {delta[number]:.3f}"
-                axes.text(x, y - 0.45, text, ha="center", va="center", color=ORANGE, fontsize=8)
+            for below, name, each in ((0.43, "\\delta", deltas), (0.63, "\\Delta", through)):
+                if level < len(each) and (delta := each[level]) is not None:
+                    text = f"${name}$ = {delta.flatten()[number]:.3f}"
+                    axes.text(
+                        x, y - below, text, ha="center", va="center", color=ORANGE, fontsize=8
+                    )
 
 
 def place(level: int, number: int, values: Sequence[Tensor], tallest: int) -> tuple[float, float]:

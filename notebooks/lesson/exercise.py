@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,11 @@ from manualnn.checks import Report, backward_operations, check_function
 
 Forward = Callable[..., Tensor]
 Backward = Callable[..., Any]
+FACTOR = -1.7
+NOT_PROPORTIONAL = (
+    f"It is not proportional to delta: for {FACTOR} delta it does not return {FACTOR} times as "
+    "much. By the chain rule, delta is a factor of every term, once."
+)
 
 
 @dataclass(frozen=True)
@@ -67,25 +73,67 @@ class Exercise:
 
         Args:
             backward: Of the cotangent, dL/dY, the variables, and the constants; returns the
-                gradient of each variable, a tuple if there are several.
+                gradient of each variable, several of them as a tuple or a list.
         """
+        try:
+            once, again = self._tried(backward)
+        except Exception as error:
+            return self._not_yet(_where(error, backward))
+        if not any(gradient.any() for gradient in once):
+            return self._not_yet("Nothing but zeros is returned yet.", hint=self.hint)
+        if not all(torch.allclose(FACTOR * g, other) for g, other in zip(once, again, strict=True)):
+            return self._not_yet(NOT_PROPORTIONAL, hint=self.hint)
         layer = self._layer(backward)
         report = check_function(layer, *self.variables, only=["first-order"])
         if not report.ok:
-            return Grade(self.title, False, tuple(_remarks(report)), self.hint)
+            return self._not_yet(*_remarks(report), hint=self.hint)
         if by_torch := self._left_to_torch(layer):
             remark = f"The numbers are right, but torch derived them ({', '.join(by_torch)})."
-            return Grade(self.title, False, (remark,), "Write the formula with your own hands.")
+            return self._not_yet(remark, hint="Write the formula with your own hands.")
         names = ", ".join(self._names())
         remark = f"The gradient of {names} agrees with central differences, to eight digits."
         return Grade(self.title, True, (remark,))
 
+    def _not_yet(self, *remarks: str, hint: str = "") -> Grade:
+        return Grade(self.title, False, remarks, hint)
+
+    def _tried(self, backward: Backward) -> list[tuple[Tensor, ...]]:
+        """The gradients for a cotangent, and for FACTOR times as much."""
+        variables = [variable.clone() for variable in self.variables]
+        delta = torch.randn_like(self.forward(*variables, *self.constants))
+        gradients = [
+            self._fitting(backward(factor * delta, *variables, *self.constants))
+            for factor in (1, FACTOR)
+        ]
+        if not all(map(torch.equal, variables, self.variables)):
+            raise ValueError("it changes its arguments, which others still need")
+        return gradients
+
     def _names(self) -> list[str]:
         return [*inspect.signature(self.forward).parameters][: len(self.variables)]
 
+    def _fitting(self, returned: Any) -> tuple[Tensor, ...]:
+        """What was returned, if each is like its variable; torch would sum it up to fit."""
+        names = self._names()
+        gradients = (returned,) if returned is None or isinstance(returned, Tensor) else returned
+        if len(gradients) != len(names):
+            raise ValueError(
+                f"{len(names)} gradients ({', '.join(names)}) are asked for, and {len(gradients)} "
+                "came"
+            )
+        for gradient, name, variable in zip(gradients, names, self.variables, strict=True):
+            if not isinstance(gradient, Tensor):
+                forgotten = ": is a return missing?" if gradient is None else ""
+                kind = type(gradient).__name__
+                raise TypeError(f"the gradient of {name} is no tensor, but {kind}{forgotten}")
+            if gradient.shape != variable.shape:
+                shapes = f"the shape {tuple(gradient.shape)}, and {name} {tuple(variable.shape)}"
+                raise ValueError(f"the gradient of {name} has {shapes}")
+        return tuple(gradients)
+
     def _layer(self, backward: Backward) -> Forward:
         """A function with the reader's backward pass, whose arguments bear their names."""
-        forward, constants, names = self.forward, self.constants, self._names()
+        forward, fitting, constants = self.forward, self._fitting, self.constants
 
         class Written(torch.autograd.Function):
             @staticmethod
@@ -95,14 +143,13 @@ class Exercise:
 
             @staticmethod
             def backward(ctx: Any, delta: Tensor) -> tuple[Tensor, ...]:
-                returned = backward(delta, *ctx.saved_tensors, *constants)
-                return _fitting(returned, dict(zip(names, ctx.saved_tensors, strict=True)))
+                return fitting(backward(delta, *ctx.saved_tensors, *constants))
 
         def layer(*variables: Tensor) -> Tensor:
             return Written.apply(*variables)
 
         parameters = inspect.signature(forward).parameters
-        chosen = [parameters[name] for name in names]
+        chosen = [parameters[name] for name in self._names()]
         layer.__signature__ = inspect.Signature(chosen)  # type: ignore[attr-defined]
         return layer
 
@@ -113,30 +160,28 @@ class Exercise:
         return sorted(n for n in called if "backward" in n or n.startswith("torch."))
 
 
-def _fitting(returned: Any, variables: dict[str, Tensor]) -> tuple[Tensor, ...]:
-    """What was returned, as a tuple, if each is like its variable; torch would sum it to fit."""
-    gradients = returned if isinstance(returned, tuple) else (returned,)
-    if len(gradients) != len(variables):
-        expected = f"{len(variables)} gradients ({', '.join(variables)})"
-        raise ValueError(f"{expected} are asked for, and {len(gradients)} came")
-    for gradient, (name, variable) in zip(gradients, variables.items(), strict=True):
-        if not isinstance(gradient, Tensor):
-            raise TypeError(f"the gradient of {name} is {gradient!r}, and has to be a tensor")
-        if gradient.shape != variable.shape:
-            shapes = f"has the shape {tuple(gradient.shape)}, and {name} {tuple(variable.shape)}"
-            raise ValueError(f"the gradient of {name} {shapes}")
-    return gradients
+def _where(error: Exception, backward: Backward) -> str:
+    """What went wrong, and in which line of the reader's."""
+    said = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error) else ''}"
+    code = getattr(backward, "__code__", None)
+    lines = [
+        frame.line
+        for frame, (at, _) in zip(
+            traceback.extract_tb(error.__traceback__),
+            traceback.walk_tb(error.__traceback__),
+            strict=True,
+        )
+        if at.f_code is code and frame.line
+    ]
+    return f"{said.rstrip('.')}, in `{lines[-1]}`." if lines else f"{said.rstrip('.')}."
 
 
-def _remarks(report: Report) -> list[str]:
+def _remarks(report: Report) -> Iterator[str]:
     """The doctor's findings, a line each."""
-    causes = {finding.diagnosis and finding.diagnosis.cause for finding in report.findings}
-    if causes == {"no-gradient"}:
-        return ["Nothing but zeros is returned yet."]
-    remarks = []
     for finding in report.findings:
         said = [finding.text]
-        if finding.diagnosis:
+        if finding.diagnosis and finding.diagnosis.cause == "no-gradient":
+            said = [finding.text.split(":")[0], "It is zero so far"]
+        elif finding.diagnosis:
             said += [finding.diagnosis.evidence, finding.diagnosis.guess]
-        remarks.append(" ".join(part.rstrip(".") + "." for part in said if part))
-    return remarks
+        yield " ".join(f"{part.rstrip('.')}." for part in said if part)

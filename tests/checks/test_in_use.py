@@ -134,7 +134,7 @@ def test_a_picture_shows_the_gradient_that_is_wrong():
     torch.testing.assert_close(torch.tensor(returned), torch.tensor(expected) / 5)
     torch.testing.assert_close(torch.tensor(difference), torch.tensor(returned - expected))
     weight = heat_maps(*sick_linear(), variable="weight")
-    assert weight.axes[0].get_ylabel() == "axes 0" and weight.axes[0].get_xlabel() == "axis 1"
+    assert weight.axes[0].get_ylabel() == "axis 0" and weight.axes[0].get_xlabel() == "axis 1"
     with pytest.raises(ValueError, match="there are x, weight, bias"):
         heat_maps(*sick_linear(), variable="w")
     with pytest.raises(ValueError, match="forward pass raises"):

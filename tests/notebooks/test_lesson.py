@@ -33,13 +33,12 @@ def exercise(**changed):
         (lambda d, x, y: (2 * d * y, -2 * d * x), "Returned = -1 x true, everywhere."),
         (lambda d, x, y: (2 * d * y, d * x), "Returned = 0.5 x true, everywhere."),
         (lambda d, x, y: (0 * d, 0 * d), "Nothing but zeros is returned yet."),
-        (lambda d, x, y: 2 * d * y, "2 gradients (x, y) are asked for, and 1 came"),
-        (lambda d, x, y: (2 * d * y, None), "the gradient of y is None, and has to be a tensor"),
-        (lambda d, x, y: (2 * d * y, d[0]), "the gradient of y has the shape (2,), and y (3, 2)"),
-        (lambda d, x, y: (d @ y, d), "RuntimeError"),
-        (lambda d, x: d, "TypeError"),
+        (lambda d, x, y: (2 * d * y, 0 * d), "y gradient. It is zero so far."),
+        (lambda d, x, y: (2 * y, 2 * x), "It is not proportional to delta"),
+        (lambda d, x, y: (2 * d.abs() * y, 2 * d * x), "It is not proportional to delta"),
+        (lambda d, x, y: (2 * d * d * y, 2 * d * x), "It is not proportional to delta"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_backward_pass_is_told_what_is_wrong(backward, said):
     grade = exercise().grade(backward)
     assert not grade.ok
@@ -47,8 +46,40 @@ def test_a_wrong_backward_pass_is_told_what_is_wrong(backward, said):
     assert said in grade._repr_markdown_() and "*Hint:* think" in grade._repr_markdown_()
 
 
+def forgets_to_return(d, x, y):
+    2 * d * y, 2 * d * x
+
+
+def changes_its_arguments(d, x, y):
+    return y.mul_(2 * d), 2 * d * x
+
+
+def multiplies_what_does_not_fit(d, x, y):
+    product = d @ y
+    return product, product
+
+
+@pytest.mark.parametrize(
+    ("backward", "said"),
+    [
+        (lambda d, x, y: (2 * d * y, None), "y is no tensor, but NoneType: is a return"),
+        (lambda d, x, y: (2 * d * y, 3), "the gradient of y is no tensor, but int."),
+        (lambda d, x, y: 2 * d * y, "2 gradients (x, y) are asked for, and 1 came"),
+        (forgets_to_return, "2 gradients (x, y) are asked for, and 1 came"),
+        (changes_its_arguments, "it changes its arguments"),
+        (multiplies_what_does_not_fit, "in `product = d @ y`."),
+        (lambda d, x, y: (2 * d * y, d[0]), "the gradient of y has the shape (2,), and y (3, 2)"),
+        (lambda d, x: d, "TypeError"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_a_gradient_is_told_why_without_a_hint(backward, said):
+    grade = exercise().grade(backward)
+    assert not grade.ok and not grade.hint
+    assert said in str(grade) and said in grade._repr_markdown_()
+
+
 def test_a_right_one_is_right_and_needs_no_hint():
-    grade = exercise().grade(lambda d, x, y: (2 * d * y, 2 * d * x))
+    grade = exercise().grade(lambda d, x, y: [2 * d * y, 2 * d * x])
     assert grade.ok
     assert str(grade) == (
         "Exercise 9.9, a product: right.\n"

@@ -294,7 +294,8 @@ def factor_of_cotangents(chart: Chart) -> Guesses:
     yield Guess(
         "epsilon" if near else "missing-factor",
         f"Returned = the gradient for a cotangent times a factor {_range(s)}.",
-        "The cotangent has to be multiplied by the derivative of what comes after, first.",
+        "First the cotangent is multiplied by the derivative of what comes after: that factor is "
+        "missing, or another one, or taken at another place.",
         chart.returned,
         chart.truth * s,
     )
