@@ -167,3 +167,16 @@ def test_a_gradient_is_asked_of_every_variable(name):
                 return tuple(gradients)
 
             assert not exercise.grade(wrong).ok
+
+
+def test_the_figures_of_the_report_are_those_of_the_readmes():
+    root, report = FOLDER.parent, (FOLDER / "report.md").read_text()
+    readmes = [root / "README.md", *root.glob("recipes/*/README.md")]
+    measured = {f for path in readmes for f in re.findall(r"\d*\.\d+", path.read_text())}
+    applications, costs = (
+        report.split(start)[1].split(end)[0]
+        for start, end in (("### 4.4", "## 5"), ("### 5.2", "### 5.3"))
+    )
+    stated = re.findall(r"\d*\.\d+", applications + costs)
+    assert len(stated) > 30
+    assert set(stated) <= measured
