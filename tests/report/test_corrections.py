@@ -245,6 +245,18 @@ def test_eq_42_needs_a_dilated_delta_for_a_stride_above_1():
     assert_agrees(by_layer, expected)
 
 
+def test_eq_42_pads_the_kernel_and_slides_delta_which_turns_the_result():
+    x, weight, delta = random(0, 1, 2, 5, 5), random(1, 3, 2, 3, 3), random(2, 1, 3, 3, 3)
+    expected = derivative(lambda x: np.sum(delta * conv(x, weight)), x)
+    turned = weight[:, :, ::-1, ::-1].swapaxes(0, 1)  # (C, C', k, k)
+    printed = conv(turned, delta, 1, 2).swapaxes(0, 1)
+    assert error(printed, expected) > 1
+    assert_agrees(printed[:, :, ::-1, ::-1], expected)
+    assert_agrees(conv(delta, turned, 1, 2), expected)
+    by_layer = conv_grad_input(tensor(delta), tensor(weight), geometry(5, 3))
+    assert_agrees(by_layer, expected)
+
+
 def test_eq_43_sums_over_the_kernels_and_divides_by_the_batch():
     x, weight, delta = random(0, 4, 2, 5, 5), random(1, 4, 2, 3, 3), random(2, 4, 4, 3, 3)
     expected = derivative(lambda weight: np.sum(delta * conv(x, weight)), weight)
