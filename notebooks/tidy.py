@@ -25,7 +25,18 @@ def tidy(notebook: NotebookNode) -> None:
         cell.metadata = NotebookNode({k: v for k, v in cell.metadata.items() if k == "tags"})
         if cell.cell_type == "code":
             cell.execution_count = None
-            cell.outputs = [output for output in cell.outputs if _stays(output)]
+            cell.outputs = _joined([output for output in cell.outputs if _stays(output)])
+
+
+def _joined(outputs: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """Makes one of the pieces in which a kernel happens to send what it prints."""
+    joined: list[NotebookNode] = []
+    for output in outputs:
+        if joined and output.output_type == joined[-1].output_type == "stream":
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _stays(output: NotebookNode) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+from math import prod
 
+import pytest
+import torch
+
+from manualnn.checks import check_function
 from manualnn.checks.gradients import first_order
 from manualnn.checks.second_order import second_order
 from manualnn.checks.subject import Subject
@@ -74,3 +78,27 @@ FRESH_CAUSES = {
 def test_a_bug_planted_by_somebody_else_is_caught_and_named(specimen):
     causes = {f.diagnosis.cause if f.diagnosis else None for f in wrong(specimen, first_order)}
     assert FRESH_CAUSES.get(specimen.name, specimen.cause) in causes
+
+
+class HalfOfLeakyReLU(torch.autograd.Function):
+    """The slope of the negative half is forgotten."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return torch.where(x > 0, x, 0.1 * x)
+
+    @staticmethod
+    def backward(ctx, delta):
+        (x,) = ctx.saved_tensors
+        return delta * (x > 0)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (7,)])
+def test_a_forgotten_case_of_an_elementwise_function_is_no_sum(shape):
+    x = torch.linspace(-1, 1.5, prod(shape), dtype=torch.float64).view(shape)
+    (finding,) = check_function(HalfOfLeakyReLU.apply, x, only=["first-order"]).findings
+    assert finding.diagnosis.cause == "case-forgotten"
+    assert finding.diagnosis.evidence == (
+        f"Returned is zero in {int((x < 0).sum())} of {x.numel()} elements."
+    )

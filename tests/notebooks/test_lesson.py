@@ -154,7 +154,9 @@ def test_tidy_leaves_what_is_the_same_each_time(tmp_path):
         metadata={"execution": {"iopub.execute_input": "now"}, "tags": ["exercise"]},
         outputs=[
             nbformat.v4.new_output("stream", name="stderr", text="a warning"),
-            nbformat.v4.new_output("stream", name="stdout", text="a line"),
+            nbformat.v4.new_output("stream", name="stdout", text="a "),
+            nbformat.v4.new_output("stream", name="stderr", text="a warning"),
+            nbformat.v4.new_output("stream", name="stdout", text="line"),
             nbformat.v4.new_output(
                 "display_data",
                 data={"text/plain": "<x>", "image/png": "aa", LIVE: {}},
