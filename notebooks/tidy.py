@@ -6,7 +6,9 @@ python -m notebooks.tidy NOTEBOOK.ipynb ...
 from __future__ import annotations
 
 import sys
+from base64 import b64decode
 from collections.abc import Sequence
+from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
@@ -15,6 +17,7 @@ KERNEL = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
 }
+COVER = Path(__file__).parents[1] / "docs" / "notebooks.png"
 LIVE = "application/vnd.jupyter.widget-view+json"
 
 
@@ -51,12 +54,22 @@ def _stays(output: NotebookNode) -> bool:
     return bool(data) or output.output_type == "error"
 
 
+def cover(notebook: NotebookNode) -> bytes | None:
+    """Returns the picture (PNG) of the cell tagged ``cover``, which the README shows."""
+    for cell in notebook.cells:
+        if "cover" in cell.metadata.get("tags", []):
+            return b64decode(cell.outputs[-1].data["image/png"])
+    return None
+
+
 def main(paths: Sequence[str]) -> None:
-    """Tidies notebooks in place."""
+    """Tidies notebooks in place, and puts the picture for the README where it belongs."""
     for path in paths:
         notebook = nbformat.read(path, as_version=4)
         tidy(notebook)
         nbformat.write(notebook, path)
+        if picture := cover(notebook):
+            COVER.write_bytes(picture)
 
 
 if __name__ == "__main__":

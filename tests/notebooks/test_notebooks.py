@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from notebooks.lesson import Exercise
-from notebooks.tidy import KERNEL, tidy
+from notebooks.tidy import COVER, KERNEL, cover, tidy
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = {path.stem: nbformat.read(path, as_version=4) for path in FOLDER.glob("*.ipynb")}
@@ -126,6 +126,11 @@ def test_its_links_lead_somewhere(name):
 def test_the_links_of_a_page_lead_somewhere(page):
     for target in links((FOLDER / page).read_text()):
         assert (FOLDER / target).exists(), target
+
+
+def test_the_readmes_picture_is_out_of_a_notebook():
+    (picture,) = [shown for shown in map(cover, NOTEBOOKS.values()) if shown]
+    assert COVER.read_bytes() == picture
 
 
 def test_the_readme_leads_to_every_notebook():
