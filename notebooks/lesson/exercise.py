@@ -81,7 +81,8 @@ class Exercise:
             return self._not_yet(_where(error, backward))
         if not any(gradient.any() for gradient in once):
             return self._not_yet("Nothing but zeros is returned yet.", hint=self.hint)
-        if not all(torch.allclose(FACTOR * g, other) for g, other in zip(once, again, strict=True)):
+        pairs = zip(once, again, strict=True)
+        if not all(torch.allclose(FACTOR * g, other, equal_nan=True) for g, other in pairs):
             return self._not_yet(NOT_PROPORTIONAL, hint=self.hint)
         layer = self._layer(backward)
         report = check_function(layer, *self.variables, only=["first-order"])

@@ -34,6 +34,7 @@ def exercise(**changed):
         (lambda d, x, y: (2 * d * y, d * x), "Returned = 0.5 x true, everywhere."),
         (lambda d, x, y: (0 * d, 0 * d), "Nothing but zeros is returned yet."),
         (lambda d, x, y: (2 * d * y, 0 * d), "y gradient. It is zero so far."),
+        (lambda d, x, y: (2 * d * y, d * x / 0), "inf"),
         (lambda d, x, y: (2 * y, 2 * x), "It is not proportional to delta"),
         (lambda d, x, y: (2 * d.abs() * y, 2 * d * x), "It is not proportional to delta"),
         (lambda d, x, y: (2 * d * d * y, 2 * d * x), "It is not proportional to delta"),
