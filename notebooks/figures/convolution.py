@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import NamedTuple
 
 import torch
 from matplotlib import colormaps
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
@@ -18,14 +16,18 @@ from manualnn.functional import conv2d
 from manualnn.layers.conv import conv_grad_input
 from manualnn.layers.conv_weight import conv_grad_weight, windows
 from manualnn.layers.geometry import Geometry
+from notebooks.figures.grid import (
+    ERRORS,
+    WEIGHTS,
+    Grid,
+    Place,
+    draw_cell,
+    outside,
+    sheet,
+    with_margin,
+)
 from recipes.common.pictures import BLUE, INK, ORANGE, PALE, new_figure
 
-Place = tuple[int, int]
-Box = tuple[int, int, int, int]  # top, left, height, width
-
-CELL = 0.29  # inches
-VALUES, ERRORS, WEIGHTS = "Blues", "Oranges", "PuOr_r"  # X, delta, W
-MARK = "#f3b58a"
 FEW_COLORS = colormaps[WEIGHTS].resampled(19)  # of a noisy picture fewer make a smaller file
 FEW_GREYS = colormaps["gray"].resampled(32)
 
@@ -37,33 +39,6 @@ def geometry(
     return Geometry(
         tuple(size), tuple(kernel), (stride, stride), (padding, padding), (1, 1), groups=1
     )
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A matrix with its numbers.
-
-    Attributes:
-        values: (rows, columns).
-        title: Above it.
-        tint: The name of a colormap; its pale half is used, so that the numbers stay legible.
-        note: Below it.
-        frames: Boxes to draw a thick line around.
-        faint: Where a number is not of the data, such as the zeros of the padding.
-        hatched: Where nothing ever comes.
-        hidden: Where no number is shown.
-        marked: Where the cell is orange, and the number bold.
-    """
-
-    values: Tensor
-    title: str
-    tint: str = VALUES
-    note: str = ""
-    frames: Sequence[Box] = ()
-    faint: Tensor | None = None
-    hatched: Tensor | None = None
-    hidden: Tensor | None = None
-    marked: Tensor | None = None
 
 
 def connections(size: int, kernel: int) -> Figure:
@@ -132,12 +107,12 @@ class Setting(NamedTuple):
 
 def slidings(title: str, cases: Sequence[tuple[Tensor, Tensor, Setting]]) -> Figure:
     """Draws the sliding product of X and W as far as it has come, a row of grids for each case."""
-    return _sheet(title, [_sliding(X, W, *setting) for X, W, setting in cases])
+    return sheet(title, [_sliding(X, W, *setting) for X, W, setting in cases])
 
 
 def _sliding(X: Tensor, W: Tensor, stride: int, padding: int, place: int) -> list[Grid | str]:
     Y = conv2d(X[None, None], W[None, None], stride=stride, padding=padding)[0, 0]
-    padded, is_margin = _padded(X, padding)
+    padded, is_margin = with_margin(X, padding)
     place = min(place, Y.numel())
     h, w = divmod(place - 1, Y.shape[1])
     meets = geometry(X.shape, W.shape, stride, padding)
@@ -175,7 +150,7 @@ def stops(sizes: Sequence[int], kernel: int, stride: int) -> Figure:
         reached = stride * (places - 1) + kernel
         y = 1.6 * row
         for h in range(size):
-            _cell(axes, h, y, "white", hatched=h >= reached)
+            draw_cell(axes, h, y, "white", hatched=h >= reached)
             axes.text(h + 0.5, y + 0.5, str(h), ha="center", va="center", color=INK, fontsize=8)
         for number in range(places):
             color, low = ((BLUE, 1.14), (ORANGE, 1.3))[number % 2]
@@ -236,7 +211,7 @@ def rows_of_windows(X: Tensor, W: Tensor, stride: int, row: int, pixel: Place) -
     top, left = (stride * n for n in divmod(row, meets.output_size[1]))
     followed = numbers[pixel]
     band = (row, 0, 1)
-    return _sheet(
+    return sheet(
         "The same as one product of matrices",
         [
             [
@@ -258,7 +233,7 @@ def copies(counts: Mapping[str, Tensor]) -> Figure:
         Grid(count, name, ERRORS, hatched=count == 0, faint=count == 0)
         for name, count in counts.items()
     ]
-    return _sheet("How many windows an element lies in: row2im(im2row(ones))", [grids])
+    return sheet("How many windows an element lies in: row2im(im2row(ones))", [grids])
 
 
 def scattered(cases: Sequence[tuple[Tensor, Tensor, int, Place]]) -> Figure:
@@ -279,14 +254,14 @@ def scattered(cases: Sequence[tuple[Tensor, Tensor, int, Place]]) -> Figure:
             title = rf"${delta[h, w]:g}\,W$"
             row += [
                 "+" if h or w else ":",
-                Grid(part, title, ERRORS, frames=[box], hidden=_out(part, box)),
+                Grid(part, title, ERRORS, frames=[box], hidden=outside(part, box)),
             ]
         total = _grad_input(delta, W, meets)
         unreached = _unreached(total, meets)
         title = rf"$\delta^{{(l)}}$, s = {stride}"
         row += ["=", Grid(total, title, ERRORS, hatched=unreached, faint=unreached)]
         rows.append(row)
-    return _sheet("Each delta goes back to where its neuron looked", rows, cell=0.265)
+    return sheet("Each delta goes back to where its neuron looked", rows, cell=0.265)
 
 
 def gathered(
@@ -299,7 +274,7 @@ def gathered(
         cases: delta (H', W'), W (k, k), the size of X, and stride, padding and place.
     """
     rows = [_gathered(spread, delta, W, size, *setting) for delta, W, size, setting in cases]
-    return _sheet("The same as a sliding product: Eq. 42", rows)
+    return sheet("The same as a sliding product: Eq. 42", rows)
 
 
 def _gathered(
@@ -318,7 +293,7 @@ def _gathered(
     total = _grad_input(delta, W, meets)
     place = min(place, total.numel())
     h, w = divmod(place - 1, size[1])
-    unreached = _unreached(_padded(total, padding)[0], meets)
+    unreached = _unreached(with_margin(total, padding)[0], meets)
     unreached = unreached[padding : size[0] + padding, padding : size[1] + padding]
     return [
         Grid(delta, r"$\delta^{(l+1)}$", ERRORS),
@@ -347,7 +322,7 @@ def _gathered(
 
 def compared(title: str, rows: Sequence[Mapping[str, Tensor]]) -> Figure:
     """Draws matrices side by side, under their names."""
-    return _sheet(
+    return sheet(
         title, [[Grid(values, name, ERRORS) for name, values in row.items()] for row in rows]
     )
 
@@ -376,7 +351,7 @@ def weight_gradients(cases: Sequence[tuple[Tensor, Tensor, Place, int, Place]]) 
                 Grid(gradient, f"$dL/dW$, s = {stride}", WEIGHTS, frames=[(j, i, 1, 1)]),
             ]
         )
-    return _sheet("What a weight has met, times delta", rows)
+    return sheet("What a weight has met, times delta", rows)
 
 
 def learnt(losses: Mapping[str, Sequence[float]], kernels: Mapping[str, Tensor]) -> Figure:
@@ -417,13 +392,6 @@ def _grad_input(delta: Tensor, W: Tensor, meets: Geometry) -> Tensor:
     return conv_grad_input(delta[None, None], W[None, None], meets)[0, 0]
 
 
-def _padded(X: Tensor, padding: int) -> tuple[Tensor, Tensor]:
-    """X with zeros around, and where they are."""
-    sides = (padding,) * 4
-    padded = torch.nn.functional.pad(X, sides)
-    return padded, torch.nn.functional.pad(torch.zeros_like(X), sides, value=1.0).bool()
-
-
 def _unreached(padded: Tensor, meets: Geometry) -> Tensor:
     """The elements that lie in no window."""
     is_met = [torch.zeros(size, dtype=torch.bool) for size in padded.shape]
@@ -433,83 +401,3 @@ def _unreached(padded: Tensor, meets: Geometry) -> Tensor:
             met[s * number : s * number + k] = True
     rows, columns = is_met
     return ~(rows[:, None] & columns)
-
-
-def _out(plane: Tensor, box: Box) -> Tensor:
-    """All but a box."""
-    top, left, height, width = box
-    is_out = torch.ones_like(plane, dtype=torch.bool)
-    is_out[top : top + height, left : left + width] = False
-    return is_out
-
-
-def _sheet(title: str, rows: Sequence[Sequence[Grid | str]], cell: float = CELL) -> Figure:
-    """Lays grids and signs out in rows, every cell of one size."""
-    figure = new_figure(5, 3, title)
-    axes = figure.subplots()
-    y, widest = 0.0, 0.0
-    for row in rows:
-        grids = [item for item in row if isinstance(item, Grid)]
-        tallest = max(len(grid.values) for grid in grids)
-        x = 0.0
-        for item in row:
-            if isinstance(item, str):
-                middle = y + 1 + tallest / 2
-                axes.text(x + 0.35, middle, item, ha="center", va="center", color=INK, fontsize=12)
-                x += 1.2
-                continue
-            height, width = item.values.shape
-            room = max(float(width), 2.6)  # for the title
-            _draw(axes, item, x + (room - width) / 2, y + 1 + (tallest - height) / 2)
-            x += room + 0.5
-        widest = max(widest, x - 0.5)
-        y += tallest + 1.3 + 0.5 * any(grid.note for grid in grids)
-    axes.set(xlim=(-0.1, widest + 0.1), ylim=(y - 0.1, -0.2))
-    axes.set_aspect("equal")
-    axes.axis("off")
-    figure.set_size_inches(max(5.5, widest * cell + 0.3), y * cell + 0.6)
-    return figure
-
-
-def _draw(axes: Axes, grid: Grid, left: float, top: float) -> None:
-    height, width = grid.values.shape
-    most = grid.values.abs().max().item() or 1.0
-    tints = colormaps[grid.tint]
-    middle = left + width / 2
-    axes.text(middle, top - 0.22, grid.title, ha="center", va="bottom", color=INK, fontsize=9)
-    if grid.note:
-        low = top + height + 0.2
-        axes.text(middle, low, grid.note, ha="center", va="top", color=INK, fontsize=8)
-    for row, column in product(range(height), range(width)):
-        value, place = grid.values[row, column].item(), (row, column)
-        is_hidden = _is(grid.hidden, place)
-        share = value / most
-        tint: object = tints(0.5 + 0.28 * share if grid.tint == WEIGHTS else 0.4 * max(share, 0))
-        if _is(grid.marked, place):
-            tint = MARK
-        color = "white" if is_hidden or _is(grid.faint, place) else tint
-        x, y = left + column, top + row
-        _cell(axes, x, y, color, _is(grid.hatched, place))
-        if not is_hidden:
-            color = PALE if _is(grid.faint, place) else INK
-            text = f"{value:g}"
-            size = 8 if len(text) < 4 else 7
-            weight = "bold" if _is(grid.marked, place) else "normal"
-            axes.text(
-                x + 0.5, y + 0.5, text, ha="center", va="center", color=color, fontsize=size,
-                fontweight=weight,
-            )  # fmt: skip
-    for first, start, tall, wide in grid.frames:
-        corner = (left + start, top + first)
-        axes.add_patch(Rectangle(corner, wide, tall, fill=False, edgecolor=INK, linewidth=1.8))
-
-
-def _cell(axes: Axes, x: float, y: float, color: object, hatched: bool) -> None:
-    hatch = "////" if hatched else None
-    axes.add_patch(
-        Rectangle((x, y), 1, 1, facecolor=color, edgecolor=PALE, linewidth=0.6, hatch=hatch)
-    )
-
-
-def _is(mask: Tensor | None, place: Place) -> bool:
-    return mask is not None and bool(mask[place])
