@@ -80,7 +80,7 @@ class Exercise:
         except Exception as error:
             return self._not_yet(_where(error, backward))
         if not any(gradient.any() for gradient in once):
-            return self._not_yet("Nothing but zeros is returned yet.", hint=self.hint)
+            return self._not_yet("Nothing but zeros is returned yet.")
         pairs = zip(once, again, strict=True)
         if not all(torch.allclose(FACTOR * g, other, equal_nan=True) for g, other in pairs):
             return self._not_yet(NOT_PROPORTIONAL, hint=self.hint)
@@ -91,8 +91,10 @@ class Exercise:
         if by_torch := self._left_to_torch(layer):
             remark = f"The numbers are right, but torch derived them ({', '.join(by_torch)})."
             return self._not_yet(remark, hint="Write the formula with your own hands.")
-        names = ", ".join(self._names())
-        remark = f"The gradient of {names} agrees with central differences, to eight digits."
+        *others, last = self._names()
+        what = f"gradients of {', '.join(others)} and {last}" if others else f"gradient of {last}"
+        agree = "agree" if others else "agrees"
+        remark = f"The {what} {agree} with central differences, to eight digits."
         return Grade(self.title, True, (remark,))
 
     def _not_yet(self, *remarks: str, hint: str = "") -> Grade:
@@ -116,7 +118,9 @@ class Exercise:
     def _fitting(self, returned: Any) -> tuple[Tensor, ...]:
         """What was returned, if each is like its variable; torch would sum it up to fit."""
         names = self._names()
-        gradients = (returned,) if returned is None or isinstance(returned, Tensor) else returned
+        if returned is None:
+            raise TypeError("nothing was returned: is a return missing?")
+        gradients = (returned,) if isinstance(returned, Tensor) else returned
         if len(gradients) != len(names):
             raise ValueError(
                 f"{len(names)} gradients ({', '.join(names)}) are asked for, and {len(gradients)} "
@@ -124,9 +128,8 @@ class Exercise:
             )
         for gradient, name, variable in zip(gradients, names, self.variables, strict=True):
             if not isinstance(gradient, Tensor):
-                forgotten = ": is a return missing?" if gradient is None else ""
                 kind = type(gradient).__name__
-                raise TypeError(f"the gradient of {name} is no tensor, but {kind}{forgotten}")
+                raise TypeError(f"the gradient of {name} is no tensor, but {kind}")
             if gradient.shape != variable.shape:
                 shapes = f"the shape {tuple(gradient.shape)}, and {name} {tuple(variable.shape)}"
                 raise ValueError(f"the gradient of {name} has {shapes}")

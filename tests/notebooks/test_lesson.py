@@ -32,7 +32,6 @@ def exercise(**changed):
     [
         (lambda d, x, y: (2 * d * y, -2 * d * x), "Returned = -1 x true, everywhere."),
         (lambda d, x, y: (2 * d * y, d * x), "Returned = 0.5 x true, everywhere."),
-        (lambda d, x, y: (0 * d, 0 * d), "Nothing but zeros is returned yet."),
         (lambda d, x, y: (2 * d * y, 0 * d), "y gradient. It is zero so far."),
         (lambda d, x, y: (2 * d * y, d * x / 0), "inf"),
         (lambda d, x, y: (2 * y, 2 * x), "It is not proportional to delta"),
@@ -63,10 +62,11 @@ def multiplies_what_does_not_fit(d, x, y):
 @pytest.mark.parametrize(
     ("backward", "said"),
     [
-        (lambda d, x, y: (2 * d * y, None), "y is no tensor, but NoneType: is a return"),
+        (lambda d, x, y: (2 * d * y, None), "the gradient of y is no tensor, but NoneType."),
         (lambda d, x, y: (2 * d * y, 3), "the gradient of y is no tensor, but int."),
         (lambda d, x, y: 2 * d * y, "2 gradients (x, y) are asked for, and 1 came"),
-        (forgets_to_return, "2 gradients (x, y) are asked for, and 1 came"),
+        (lambda d, x, y: (0 * d, 0 * d), "Nothing but zeros is returned yet."),
+        (forgets_to_return, "nothing was returned: is a return missing?"),
         (changes_its_arguments, "it changes its arguments"),
         (multiplies_what_does_not_fit, "in `product = d @ y`."),
         (lambda d, x, y: (2 * d * y, d[0]), "the gradient of y has the shape (2,), and y (3, 2)"),
@@ -84,7 +84,7 @@ def test_a_right_one_is_right_and_needs_no_hint():
     assert grade.ok
     assert str(grade) == (
         "Exercise 9.9, a product: right.\n"
-        "  The gradient of x, y agrees with central differences, to eight digits."
+        "  The gradients of x and y agree with central differences, to eight digits."
     )
     assert "Hint" not in grade._repr_markdown_()
 

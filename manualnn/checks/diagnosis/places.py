@@ -148,8 +148,8 @@ def too_many(chart: Chart) -> Guesses:
     crossing = "rows of the batch" if _crosses_the_batch(chart, extra) else "elements"
     yield Guess(
         "extra-sum",
-        f"Returned is right, and has {int(extra.sum())} contributions from {crossing} that have "
-        "none to give.",
+        f"Returned is what is right and {int(extra.sum())} contributions more, from {crossing} "
+        "that have none to give.",
         "A sum runs over too many axes.",
         torch.where(there, chart.returned, 0.0),
         chart.truth,
@@ -213,7 +213,7 @@ def transposed(chart: Chart) -> Guesses:
     if chart.truth.shape[0] == chart.truth.shape[1] > 1:
         yield Guess(
             "transposed",
-            "Returned = J v with the Jacobian J; true is its transpose times v.",
+            "Returned = J delta with the Jacobian J; true is its transpose times delta.",
             "The backward pass runs the other way: a sum over what an element reaches.",
             chart.returned,
             chart.truth.T,

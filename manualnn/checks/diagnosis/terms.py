@@ -29,7 +29,7 @@ def constant_term(chart: Chart) -> Guesses:
     yield Guess(
         "wrong-term",
         f"True - returned is the same along {axes_text(axes)}.",
-        "A term that is a sum or a mean over them is missing, or has another factor or sign.",
+        "A term that is a sum or a mean along it is missing, or has another factor or sign.",
         chart.returned + constant.reshape_as(chart.returned),
         chart.truth,
     )
