@@ -22,7 +22,7 @@ def source(*objects: Any) -> Markdown:
 
 
 def _shown(thing: Any) -> str:
-    file = Path(inspect.getsourcefile(thing) or "").resolve()
+    file = Path(inspect.getsourcefile(inspect.unwrap(thing)) or "").resolve()
     if not any(file.is_relative_to(ROOT / package) for package in PACKAGES):
         raise ValueError(f"{thing!r} is not of {' or '.join(PACKAGES)}, but of {file}")
     path = file.relative_to(ROOT).as_posix()
