@@ -47,7 +47,7 @@ rms_norm = Exercise(
     "5.3, the root-mean-square norm",
     divided_by_rms,
     (_tensor(5, 7), _tensor(7)),
-    "There is no mean to depend on X, but there is a mean square. gamma differs from place to "
-    "place now: on which side of the sum over the row does it stand?",
+    "There is no mean to depend on X, but there is a mean square: by how many ways does X[r, d] "
+    "reach L? Write d q[r] / dX[r, d] first, and keep gamma with the delta of its own place.",
     (0.3,),
 )

@@ -251,7 +251,7 @@ def agreements(each: Mapping[str, Agreement]) -> Figure:
     """
     rows = -(-len(each) // 3)
     columns = min(3, len(each))
-    title = "Angle between the author's gradient and the derivative"
+    title = "Cosine of the angle between the author's gradient and the derivative"
     figure = new_figure(3.5 * columns, 2.7 * rows + 0.5, title)
     places = figure.subplots(rows, columns, squeeze=False, sharey=True).flat
     for axes, (title, kinds) in zip(places, each.items(), strict=False):
