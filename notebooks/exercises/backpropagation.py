@@ -1,15 +1,14 @@
 """The exercises of notebook 2."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from notebooks.lesson import Exercise
 
 _random = torch.Generator().manual_seed(2)
-
-
-def _tensor(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=_random)
+_tensor = partial(torch.randn, dtype=torch.float64, generator=_random)
 
 
 def mean_squared_error(prediction: Tensor, target: Tensor) -> Tensor:

@@ -1,19 +1,15 @@
 """The exercises of notebook 8."""
 
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from notebooks.lesson import Exercise
 
 _random = torch.Generator().manual_seed(8)
-
-
-def _tensor(*shape: int) -> Tensor:
-    return torch.randn(*shape, dtype=torch.float64, generator=_random)
-
-
-def _uniform(*shape: int) -> Tensor:
-    return torch.rand(*shape, dtype=torch.float64, generator=_random)
+_tensor = partial(torch.randn, dtype=torch.float64, generator=_random)
+_uniform = partial(torch.rand, dtype=torch.float64, generator=_random)
 
 
 def cells_boxes(r: Tensor, centres: Tensor, stride: float) -> Tensor:
