@@ -22,6 +22,7 @@ from notebooks.figures.grid import (
     Grid,
     Place,
     draw_cell,
+    in_no_window,
     outside,
     sheet,
     with_margin,
@@ -124,7 +125,7 @@ def _sliding(X: Tensor, W: Tensor, stride: int, padding: int, place: int) -> lis
             f"$X${margin}",
             frames=[(stride * h, stride * w, *W.shape)],
             faint=is_margin,
-            hatched=_unreached(padded, meets),
+            hatched=in_no_window(padded, meets),
         ),
         "*",
         Grid(W, "$W$", WEIGHTS),
@@ -257,7 +258,7 @@ def scattered(cases: Sequence[tuple[Tensor, Tensor, int, Place]]) -> Figure:
                 Grid(part, title, ERRORS, frames=[box], hidden=outside(part, box)),
             ]
         total = _grad_input(delta, W, meets)
-        unreached = _unreached(total, meets)
+        unreached = in_no_window(total, meets)
         title = rf"$\delta^{{(l)}}$, s = {stride}"
         row += ["=", Grid(total, title, ERRORS, hatched=unreached, faint=unreached)]
         rows.append(row)
@@ -293,7 +294,7 @@ def _gathered(
     total = _grad_input(delta, W, meets)
     place = min(place, total.numel())
     h, w = divmod(place - 1, size[1])
-    unreached = _unreached(with_margin(total, padding)[0], meets)
+    unreached = in_no_window(with_margin(total, padding)[0], meets)
     unreached = unreached[padding : size[0] + padding, padding : size[1] + padding]
     return [
         Grid(delta, r"$\delta^{(l+1)}$", ERRORS),
@@ -390,14 +391,3 @@ def learnt(losses: Mapping[str, Sequence[float]], kernels: Mapping[str, Tensor])
 
 def _grad_input(delta: Tensor, W: Tensor, meets: Geometry) -> Tensor:
     return conv_grad_input(delta[None, None], W[None, None], meets)[0, 0]
-
-
-def _unreached(padded: Tensor, meets: Geometry) -> Tensor:
-    """The elements that lie in no window."""
-    is_met = [torch.zeros(size, dtype=torch.bool) for size in padded.shape]
-    axes = zip(is_met, meets.output_size, meets.kernel_size, meets.stride, strict=True)
-    for met, places, k, s in axes:
-        for number in range(places):
-            met[s * number : s * number + k] = True
-    rows, columns = is_met
-    return ~(rows[:, None] & columns)

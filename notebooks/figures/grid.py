@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
+from manualnn.layers.geometry import Geometry
 from recipes.common.pictures import INK, PALE, new_figure
 
 Place = tuple[int, int]
@@ -136,3 +137,14 @@ def outside(plane: Tensor, box: Box) -> Tensor:
     is_out = torch.ones_like(plane, dtype=torch.bool)
     is_out[top : top + height, left : left + width] = False
     return is_out
+
+
+def in_no_window(padded: Tensor, meets: Geometry) -> Tensor:
+    """The elements of a padded plane that no window covers."""
+    is_met = [torch.zeros(size, dtype=torch.bool) for size in padded.shape]
+    axes = zip(is_met, meets.output_size, meets.kernel_size, meets.stride, strict=True)
+    for met, places, k, s in axes:
+        for number in range(places):
+            met[s * number : s * number + k] = True
+    rows, columns = is_met
+    return ~(rows[:, None] & columns)

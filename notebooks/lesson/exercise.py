@@ -54,7 +54,7 @@ class Exercise:
     """A function whose backward pass the reader writes.
 
     Attributes:
-        title: Its number and name, such as ``2.1 The mean squared error``.
+        title: Its number and name, such as ``2.1, the mean squared error``.
         forward: The function of the variables and then the constants, all positional.
         variables: An example: float64 tensors of an odd size along each axis, by which the doctor
             knows a sum from a mean and one axis from another. Each is asked the gradient of.

@@ -15,6 +15,7 @@ HYPOTHESES = (
     scale.constant_factor,
     scale.wrong_order,
     places.outputs_forgotten,
+    scale.case_forgotten,
     places.part_of_the_sum,
     places.mask_inverted,
     places.too_many,

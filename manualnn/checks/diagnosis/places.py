@@ -48,15 +48,6 @@ def part_of_the_sum(chart: Chart) -> Guesses:
     if (kept & ~there).any() or not kept.any():
         return
     part = torch.where(kept, chart.truth, 0.0)
-    if chart.shape == chart.output.shape and not (there & ~_diagonal(there)).any():
-        yield Guess(
-            "case-forgotten",
-            f"Returned is zero in {int((there & ~kept).sum())} of {int(there.sum())} elements.",
-            "A case of a condition was forgotten: there the derivative is another one, not zero.",
-            chart.returned,
-            part,
-        )
-        return
     columns = (kept | ~there).all(0) | (~kept).all(0)
     lost = ~kept.any(0) & there.any(0)
     slices = _slices(~lost, there.any(0), chart.output.shape)
@@ -68,7 +59,9 @@ def part_of_the_sum(chart: Chart) -> Guesses:
             chart.returned,
             part,
         )
-    elif chart.shape == chart.output.shape and torch.equal(kept, kept & _diagonal(kept)):
+    elif chart.shape == chart.output.shape and torch.equal(
+        kept, kept & torch.eye(len(kept), dtype=torch.bool)
+    ):
         yield Guess(
             "missing-sum",
             "Returned is the diagonal of the Jacobian times the cotangent.",
@@ -85,10 +78,6 @@ def part_of_the_sum(chart: Chart) -> Guesses:
             chart.returned,
             part,
         )
-
-
-def _diagonal(entries: Tensor) -> Tensor:
-    return torch.eye(len(entries), dtype=torch.bool, device=entries.device)
 
 
 def _slices(kept: Tensor, used: Tensor, shape: torch.Size) -> str:

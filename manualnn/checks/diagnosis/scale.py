@@ -208,6 +208,20 @@ def factor_of_elements(chart: Chart) -> Guesses:
     )
 
 
+def case_forgotten(chart: Chart) -> Guesses:
+    """Zero in one case of a condition, where an elementwise function has another slope."""
+    there, kept = chart.truth.abs() > 1e-9, chart.returned.abs() > 1e-9
+    if not chart.is_elementwise or (kept & ~there).any() or not kept.any():
+        return
+    yield Guess(
+        "case-forgotten",
+        f"Returned is zero in {int((there & ~kept).sum())} of {int(there.sum())} elements.",
+        "A case of a condition was forgotten: there the derivative is another one, not zero.",
+        chart.returned,
+        torch.where(kept, chart.truth, 0.0),
+    )
+
+
 def _range(factors: Tensor) -> str:
     low, high = factors.min().item(), factors.max().item()
     if max(abs(low - 1), abs(high - 1)) < NEAR:
